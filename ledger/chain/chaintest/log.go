@@ -1,0 +1,160 @@
+package chaintest
+
+import (
+	"errors"
+
+	"golang.org/x/mod/sumdb/tlog"
+
+	"annals/ledger/chain"
+)
+
+// Log is a ledger in memory, enough to fold on.
+type Log struct {
+	State   chain.State
+	Entries []chain.Folded
+	Heads   map[chain.Hash]chain.Head
+
+	first map[chain.Hash]uint64 // index of the first record, by dedupe key
+	nodes nodes
+}
+
+// NewLog is the ledger before the first message of its stream.
+func NewLog(first chain.Message) (*Log, error) {
+	state, _, err := chain.OpenGenesis(&first)
+	return &Log{State: state, Heads: map[chain.Hash]chain.Head{}, first: map[chain.Hash]uint64{}}, err
+}
+
+// Fold folds messages that follow on one another, in batches that cut returns the
+// lengths of. A control message is a batch by itself: its condition may speak of
+// the state just before it.
+func (l *Log) Fold(msgs []chain.Message, cut func(left int) int) error {
+	for len(msgs) > 0 {
+		n := min(cut(len(msgs)), len(msgs))
+		preparer := l.State.Preparer()
+		known := chain.Known{Heads: l.Heads, Roots: map[uint64]chain.Hash{}, Reached: map[uint64]uint64{}}
+		var batch []chain.Prepared
+		for i := 0; i < n; i++ {
+			if msgs[i].Control() && i > 0 {
+				n = i
+				break
+			}
+			p := preparer.Prepare(msgs[i])
+			for j := range p.Items {
+				if key, ok := p.Items[j].Key(); ok {
+					if at, known := l.first[key]; known {
+						p.Items[j].Know(chain.Original{Index: at, Record: l.Record(at)})
+					}
+				}
+			}
+			batch = append(batch, p)
+			if size, needed := p.Condition(); needed && size <= l.State.Size {
+				known.Roots[size], known.Reached[size] = l.At(size)
+			}
+			if p.Control() {
+				n = i + 1
+			}
+		}
+		r, err := l.State.Fold(batch, known)
+		l.take(&r)
+		if err != nil {
+			return err
+		}
+		msgs = msgs[n:]
+	}
+	return nil
+}
+
+func (l *Log) take(r *chain.Result) {
+	for _, e := range r.Entries {
+		if e.First {
+			l.first[e.Key] = e.Entry.Index
+		}
+		added, err := tlog.StoredHashesForRecordHash(int64(e.Entry.Index), tlog.Hash(e.Leaf), l.nodes)
+		if err != nil {
+			panic(err)
+		}
+		l.nodes = append(l.nodes, added...)
+	}
+	l.Entries = append(l.Entries, r.Entries...)
+	for tag, head := range r.Heads {
+		l.Heads[tag] = head
+	}
+	l.State = r.State
+}
+
+// At returns the root of the first size entries, and the sequence they reach.
+func (l *Log) At(size uint64) (root chain.Hash, sequence uint64) {
+	if size > 0 {
+		sequence = l.Entries[size-1].Entry.Reaches()
+	}
+	h, err := tlog.TreeHash(int64(size), l.nodes)
+	if err != nil {
+		panic(err)
+	}
+	return chain.Hash(h), sequence
+}
+
+// Record returns the record bytes of the entry at an index.
+func (l *Log) Record(index uint64) []byte {
+	e := &l.Entries[index]
+	leaf := chain.Leaf{Entry: e.Entry, Payload: &e.Payload}
+	_, record := leaf.Record()
+	return record
+}
+
+// nodes is a tree's stored hashes, in tlog's order.
+type nodes []tlog.Hash
+
+func (n nodes) ReadHashes(indexes []int64) ([]tlog.Hash, error) {
+	out := make([]tlog.Hash, len(indexes))
+	for i, at := range indexes {
+		out[i] = n[at]
+	}
+	return out, nil
+}
+
+// ErrHole is [Log.Follow] at a hole that no message behind it admits.
+var ErrHole = errors.New("a hole that nothing admits")
+
+// Follow folds a stream as a replica reads it: at a hole it hands the fold the
+// first later message that admits it, and goes on in another stream where an epoch
+// begins.
+func (l *Log) Follow(msgs []chain.Message, cut func(left int) int) error {
+	for len(msgs) > 0 {
+		if l.State.Size > 0 && msgs[0].Sequence > l.State.Sequence+1 && !l.begins(&msgs[0]) {
+			if err := l.Fill(msgs); err != nil {
+				return err
+			}
+			continue
+		}
+		n := 1
+		for n < len(msgs) && msgs[n].Sequence == msgs[n-1].Sequence+1 {
+			n++
+		}
+		if err := l.Fold(msgs[:n], cut); err != nil {
+			return err
+		}
+		msgs = msgs[n:]
+	}
+	return nil
+}
+
+func (l *Log) begins(m *chain.Message) bool {
+	root, _ := l.At(l.State.Size)
+	return l.State.CheckEpoch(m, root) == nil
+}
+
+// Fill folds the gap that the ledger stands at, by the first of the messages
+// behind it that admits it.
+func (l *Log) Fill(later []chain.Message) error {
+	root, _ := l.At(l.State.Size)
+	for i := range later {
+		if l.State.CheckGap(&later[i], root) != nil {
+			continue
+		}
+		r, err := l.State.FoldGap(later[i], chain.Known{Heads: l.Heads, Roots: map[uint64]chain.Hash{l.State.Size: root}})
+		l.take(&r)
+		return err
+	}
+	return ErrHole
+}
