@@ -1,0 +1,52 @@
+package proof
+
+import (
+	"errors"
+
+	"annals/ledger/chain"
+)
+
+// signed checks a statement's signatures by the keys that are in force.
+func (j *joiner) signed(x uint64, c *chain.Control) {
+	if j.rules.roster == nil || j.rules.foreign {
+		return
+	}
+	err := j.rules.roster.Judge(c)
+	finding := UnauthorisedControl
+	switch {
+	case err == nil:
+		return
+	case errors.Is(err, chain.ErrSignature):
+		finding = BadSignature
+	case j.damage.skips > 0:
+		return // a change of keys may be among what could not be read
+	case errors.Is(err, chain.ErrUnknownKey):
+		finding = UnknownKey
+	}
+	j.found.at(x, finding, "control entry %d: %v", x, err)
+}
+
+// changeKeys checks a change of keys, and puts it in force: what its keys sign is
+// not accused of how they came in.
+func (j *joiner) changeKeys(x uint64, s *chain.Statement) {
+	change, err := chain.ParseKeyChange(s.Body)
+	switch {
+	case errors.Is(err, chain.ErrUnsupported):
+		j.foreign(x, "control entry %d: %v", x, err)
+		return
+	case err != nil:
+		j.found.at(x, MalformedEntry, "control entry %d: %v", x, err)
+		return
+	}
+	j.state(x, s, nil, 0)
+	if j.rules.roster == nil {
+		return
+	}
+	roster, err := j.rules.roster.Apply(x, &change)
+	switch {
+	case err == nil:
+		j.rules.roster = roster
+	case j.damage.skips == 0:
+		j.found.at(x, UnauthorisedControl, "control entry %d: %v", x, err)
+	}
+}

@@ -1,0 +1,110 @@
+package tiles
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"golang.org/x/mod/sumdb/tlog"
+
+	"annals/ledger/chain"
+	"annals/ledger/proof"
+)
+
+// ErrOther marks tiles that hash to another root than a checkpoint's.
+var ErrOther = errors.New("the tiles are of another tree")
+
+// Begins checks that the tree begins with the one of an earlier checkpoint: both
+// roots follow from the same tiles. Errors wrap [ErrAbsent] when a tile that the
+// tree requires is not there, and [ErrOther] when its tiles hash to another root;
+// [proof.ErrProof] says that this tree is sound and doesn't begin with the other.
+func (t *Tree) Begins(ctx context.Context, earlier proof.Checkpoint) error {
+	if earlier.Size > t.checkpoint.Size || t.checkpoint.Size>>62 > 0 {
+		return fmt.Errorf("proof/tiles: %w: a tree of %d entries can't begin with one of %d", proof.ErrProof, t.checkpoint.Size, earlier.Size)
+	}
+	reader := t.reader(ctx)
+	root := func(size uint64) (chain.Hash, error) {
+		h, err := tlog.TreeHash(int64(size), reader)
+		return chain.Hash(h), err
+	}
+	now, err := root(t.checkpoint.Size)
+	if err != nil {
+		return err
+	}
+	if now != t.checkpoint.Root {
+		return fmt.Errorf("proof/tiles: %w: the root of %d entries is %s by the tiles, and %s is signed", ErrOther, t.checkpoint.Size, now, t.checkpoint.Root)
+	}
+	then, err := root(earlier.Size)
+	if err != nil {
+		return err
+	}
+	if then != earlier.Root {
+		return fmt.Errorf("proof/tiles: %w: the tree of %d entries has the root %s at size %d, not %s", proof.ErrProof, t.checkpoint.Size, then, earlier.Size, earlier.Root)
+	}
+	return nil
+}
+
+// Inclusion proves an entry to be in the tree (RFC 6962, 2.1.1), the leaf's sibling
+// first. Nothing is proven by it if the tiles aren't the checkpoint's.
+func (t *Tree) Inclusion(ctx context.Context, index uint64) ([]chain.Hash, error) {
+	p, err := tlog.ProveRecord(int64(t.checkpoint.Size), int64(index), t.reader(ctx))
+	return hashes(p), err
+}
+
+// Consistency proves that the tree begins with that of an earlier size (RFC 6962,
+// 2.1.2).
+func (t *Tree) Consistency(ctx context.Context, from uint64) ([]chain.Hash, error) {
+	if from == 0 || from == t.checkpoint.Size {
+		return nil, nil
+	}
+	p, err := tlog.ProveTree(int64(t.checkpoint.Size), int64(from), t.reader(ctx))
+	return hashes(p), err
+}
+
+func hashes(p []tlog.Hash) []chain.Hash {
+	out := make([]chain.Hash, len(p))
+	for i, h := range p {
+		out[i] = chain.Hash(h)
+	}
+	return out
+}
+
+// reader reads nodes of any level.
+func (t *Tree) reader(ctx context.Context) tlog.HashReader {
+	return tlog.HashReaderFunc(func(indexes []int64) ([]tlog.Hash, error) {
+		out := make([]tlog.Hash, len(indexes))
+		for i, at := range indexes {
+			level, n := tlog.SplitStoredHashIndex(at)
+			h, err := t.hash(ctx, level, uint64(n))
+			if err != nil {
+				return nil, err
+			}
+			out[i] = h
+		}
+		return out, nil
+	})
+}
+
+// hash is a complete node of any level, from the hashes of the level below it that
+// tiles hold: they are all in one tile.
+func (t *Tree) hash(ctx context.Context, level int, n uint64) (tlog.Hash, error) {
+	below := level / Levels * Levels
+	span := uint64(1) << (level - below)
+	hashes := make([]tlog.Hash, 0, span)
+	for h, err := range t.Nodes(ctx, below, n*span, (n+1)*span) {
+		if err != nil {
+			return tlog.Hash{}, err
+		}
+		hashes = append(hashes, tlog.Hash(h))
+	}
+	if uint64(len(hashes)) != span {
+		return tlog.Hash{}, fmt.Errorf("proof/tiles: node (%d, %d): %w", level, n, ErrAbsent)
+	}
+	for len(hashes) > 1 {
+		for i := range len(hashes) / 2 {
+			hashes[i] = tlog.NodeHash(hashes[2*i], hashes[2*i+1])
+		}
+		hashes = hashes[:len(hashes)/2]
+	}
+	return hashes[0], nil
+}
