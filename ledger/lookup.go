@@ -1,0 +1,125 @@
+package ledger
+
+import (
+	"bytes"
+	"encoding/binary"
+	"errors"
+	"runtime"
+	"slices"
+
+	"github.com/cockroachdb/pebble/v2"
+
+	"annals/ledger/chain"
+)
+
+// known looks up what the fold needs to know: heads, originals, roots.
+func (f *folder) known(prepared []chain.Prepared) (chain.Known, error) {
+	known := chain.Known{Heads: f.heads, Roots: map[uint64]chain.Hash{}, Reached: map[uint64]uint64{}}
+	var last chain.Hash
+	for i := range prepared {
+		p := &prepared[i]
+		if tag := p.Tag(); i == 0 || tag != last {
+			if err := f.know(tag); err != nil {
+				return known, err
+			}
+			last = tag
+		}
+		if size, needed := p.Condition(); needed && size <= f.state.Size {
+			root, err := rootAt(f.db, size)
+			if err != nil {
+				return known, err
+			}
+			known.Roots[size] = root
+			if known.Reached[size], err = reachedAt(f.db, size); err != nil {
+				return known, err
+			}
+		}
+	}
+	return known, f.originals(prepared)
+}
+
+// reachedAt returns the stream sequence that the first size entries reach.
+func reachedAt(db pebble.Reader, size uint64) (uint64, error) {
+	if size == 0 {
+		return 0, nil
+	}
+	e, err := entryAt(db, size-1)
+	return e.Reaches(), err
+}
+
+// know makes sure that a workspace's head is in the cache.
+func (f *folder) know(tag chain.Hash) error {
+	if _, ok := f.heads[tag]; ok {
+		return nil
+	}
+	b, closer, err := f.db.Get(hashKey(prefixHead, tag))
+	if errors.Is(err, pebble.ErrNotFound) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	defer closer.Close()
+	head, err := parseHead(b)
+	f.heads[tag] = head
+	return err
+}
+
+// question asks which record stands under an item's dedupe key.
+type question struct {
+	key  chain.Hash
+	item *chain.Item
+}
+
+// originals tells each item that has a dedupe key which record stands under it.
+func (f *folder) originals(prepared []chain.Prepared) error {
+	var asked []question
+	for i := range prepared {
+		for j := range prepared[i].Items {
+			item := &prepared[i].Items[j]
+			if key, keyed := item.Key(); keyed && f.filter.mayHold(&key) {
+				asked = append(asked, question{key, item})
+			}
+		}
+	}
+	slices.SortFunc(asked, func(a, b question) int { return bytes.Compare(a.key[:], b.key[:]) })
+	const fewest = 64 // questions that are worth a goroutine
+	workers := min(runtime.GOMAXPROCS(0), (len(asked)+fewest-1)/fewest)
+	return inParallel(workers, func(i int) error {
+		return f.answer(asked[i*len(asked)/workers : (i+1)*len(asked)/workers])
+	})
+}
+
+// answer answers questions that are sorted by key, in one pass. Pebble's Get can't
+// be told to use the lowest level's filters, and so reads a block of it for each
+// key that isn't there; an iterator can.
+func (f *folder) answer(asked []question) (err error) {
+	o := bounds(prefixDedupe)
+	o.UseL6Filters = true
+	it, err := f.db.NewIter(o)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, it.Close()) }()
+	for _, q := range asked {
+		key := hashKey(prefixDedupe, q.key)
+		if !it.SeekPrefixGE(key) || !bytes.Equal(it.Key(), key) {
+			if err := it.Error(); err != nil {
+				return err
+			}
+			continue
+		}
+		index := binary.BigEndian.Uint64(it.Value())
+		record, err := recordBytes(f.db, index)
+		if err != nil {
+			return err
+		}
+		if record == nil {
+			// Nothing erases in fold version 1. To fold on without comparing would
+			// give another entry than a replica that has the payload gives.
+			return damaged(index, "the payload of the first record under an id is missing")
+		}
+		q.item.Know(chain.Original{Index: index, Record: record})
+	}
+	return nil
+}

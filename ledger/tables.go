@@ -1,0 +1,90 @@
+package ledger
+
+import (
+	"bytes"
+	"context"
+	"encoding/binary"
+	"fmt"
+
+	"annals/ledger/chain"
+)
+
+// CheckTables reads what the ledger keeps beside its entries: the dedupe table,
+// the workspaces' heads, the seeds. An audit doesn't, for what they say is no
+// evidence; but the fold relies on it. The error, a [DamageError] where bytes are
+// wrong, names the first row that can't be read or can't be what a fold wrote.
+func (s *Source) CheckTables(ctx context.Context) error {
+	head, err := s.Head(ctx)
+	if err != nil {
+		return err
+	}
+	for _, t := range []struct {
+		prefix byte
+		what   string
+		check  func(key, value []byte) error
+	}{
+		{prefixDedupe, "dedupe key", func(key, value []byte) error {
+			if len(key) != 1+len(chain.Hash{}) || len(value) != 8 || binary.BigEndian.Uint64(value) >= head.Size {
+				return fmt.Errorf("it names no entry of the %d", head.Size)
+			}
+			return nil
+		}},
+		{prefixHead, "workspace's head", s.checkHead},
+		{prefixSeed, "seed", func(key, value []byte) error {
+			if len(key) != 1+4 || len(value) != len(chain.Hash{}) {
+				return fmt.Errorf("it has %d bytes", len(value))
+			}
+			return nil
+		}},
+	} {
+		if err := s.checkTable(ctx, t.prefix, t.what, t.check); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (s *Source) checkTable(ctx context.Context, prefix byte, what string, check func(key, value []byte) error) error {
+	it, err := s.db.NewIter(bounds(prefix))
+	if err != nil {
+		return err
+	}
+	defer it.Close()
+	n := 0
+	for ok := it.First(); ok; ok = it.Next() {
+		// The state's row stands among the seeds.
+		if bytes.Equal(it.Key(), keyState) {
+			continue
+		}
+		if n++; n%1024 == 0 && ctx.Err() != nil {
+			return ctx.Err()
+		}
+		value, err := it.ValueAndErr()
+		if err == nil {
+			err = check(it.Key(), value)
+		}
+		if err != nil {
+			return &DamageError{What: fmt.Sprintf("the %s in row %x: %v", what, it.Key(), err)}
+		}
+	}
+	if err := it.Error(); err != nil {
+		return &DamageError{What: fmt.Sprintf("a %s can't be read: %s", what, firstLine(err))}
+	}
+	return nil
+}
+
+// checkHead compares a workspace's head with the entry that it names.
+func (s *Source) checkHead(key, value []byte) error {
+	h, err := parseHead(value)
+	if err != nil {
+		return err
+	}
+	_, raw, e, err := rowAt(s.db, h.Index)
+	switch {
+	case err != nil:
+		return fmt.Errorf("entry %d, which it names: %w", h.Index, err)
+	case !bytes.Equal(key[1:], e.Workspace[:]), h.Count != e.Position+1, h.Leaf != chain.LeafHash(raw):
+		return fmt.Errorf("entry %d is not the one that it speaks of", h.Index)
+	}
+	return nil
+}
