@@ -1,0 +1,68 @@
+package door
+
+import (
+	"net/http"
+
+	"annals/activity"
+	"annals/internal/problem"
+
+	"github.com/danielgtaylor/huma/v2"
+)
+
+// document is the operation in OpenAPI.
+func document(registry huma.Registry) *huma.Operation {
+	text := func(about, example string) *huma.Schema {
+		return &huma.Schema{Type: huma.TypeString, Description: about, Examples: []any{example}}
+	}
+	record := &huma.Schema{
+		Type: huma.TypeObject, AdditionalProperties: true,
+		Description: "A record (docs/format/record.schema.json). type is required here, and actor.id unless actor.type is anonymous or system.",
+		Properties: map[string]*huma.Schema{
+			"id":   text("Your event id. Sent again with the same bytes it is a duplicate, with others a conflict; without one, a record that is sent again is recorded again.", "evt-1"),
+			"type": text("The activity type.", "app.renamed"),
+			"actor": {Type: huma.TypeObject, AdditionalProperties: true, Properties: map[string]*huma.Schema{
+				"type": text("user, system, device, service, anonymous, or your own.", "user"),
+				"id":   text("Who acted.", "user:1"),
+			}},
+		},
+		Required: []string{"type", "actor"},
+	}
+	registry.Map()["Record"] = record
+	ref := &huma.Schema{Ref: "#/components/schemas/Record"}
+	answers := &huma.MediaType{Schema: registry.Schema(answerType, true, "")}
+	op := &huma.Operation{
+		Method: http.MethodPost, Path: Path, OperationID: "record-activity",
+		Summary: "Record",
+		Description: "Records one record, an array, or one a line. Each is published as it came, byte for byte. " +
+			"The answer comes after the stream's acknowledgement (202: accepted, it will be recorded), with wait=recorded after the ledger's fsync (200), " +
+			"or with wait=receipt once a published checkpoint covers every record, each with its proof (200). " +
+			"In a batch each record has its own fate, and the good ones go on; when not one is a record the answer is 422.",
+		MaxBodyBytes: MaxBody,
+		Parameters: []*huma.Param{
+			{Name: "ws", In: "path", Required: true, Description: "The workspace.", Example: "ws_7", Schema: &huma.Schema{Type: huma.TypeString, Pattern: "^[A-Za-z0-9-][A-Za-z0-9_-]{0,63}$"}},
+			{Name: "wait", In: "query", Description: "recorded: answer after the ledger's fsync, not only the stream's. receipt: answer with a receipt of each, under a signed checkpoint.", Schema: &huma.Schema{Type: huma.TypeString, Enum: []any{waitRecorded, waitReceipt}}},
+			{Name: "payload", In: "query", Description: "false: receipts leave out what was published.", Schema: &huma.Schema{Type: huma.TypeString, Enum: []any{"true", "false"}, Default: "true"}},
+		},
+		RequestBody: &huma.RequestBody{
+			Required: true,
+			Content: map[string]*huma.MediaType{
+				mediaJSON:   {Schema: &huma.Schema{OneOf: []*huma.Schema{ref, {Type: huma.TypeArray, Items: ref}}}},
+				mediaNDJSON: {Schema: &huma.Schema{Type: huma.TypeString, Description: "A record a line."}},
+			},
+		},
+		Responses: map[string]*huma.Response{
+			"200": {Description: "With wait: every record is in the ledger, or was refused.", Content: map[string]*huma.MediaType{mediaJSON: answers}},
+			"202": {Description: "Every record is in the stream, or was refused.", Content: map[string]*huma.MediaType{mediaJSON: answers}},
+		},
+	}
+	codes := []problem.Code{
+		problem.InvalidParameter, problem.UnknownParameter, problem.BadRequest, problem.BodyTimeout, problem.TooLarge,
+		problem.UnsupportedMedia, problem.UnsupportedCode, problem.NoRecords, problem.TooManyRecords, problem.AllRefused,
+		problem.Unavailable, problem.StreamFull, problem.PublishRefused, problem.NotYetRecorded, problem.RecordingStopped, problem.NotRecording, problem.NoCheckpoint, problem.Internal,
+	}
+	for c := activity.CodeEmpty; c <= activity.CodeProducerTooLong; c++ {
+		codes = append(codes, problem.Code(c.String()))
+	}
+	problem.Document(op, registry, codes...)
+	return op
+}

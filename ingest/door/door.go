@@ -1,0 +1,276 @@
+package door
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"net/http"
+	"reflect"
+	"strconv"
+	"time"
+
+	"annals/activity"
+	"annals/ingest"
+	"annals/internal/problem"
+	"annals/ledger/chain"
+	"annals/ledger/proof"
+
+	"github.com/danielgtaylor/huma/v2"
+	"github.com/danielgtaylor/huma/v2/adapters/humago"
+	"github.com/go-json-experiment/json"
+)
+
+// Path is where records are posted.
+const Path = "/v1/workspaces/{ws}/records"
+
+// Bounds of a request. MaxRecords keeps the answer in proportion: 16 MiB of line
+// feeds are as many refusals.
+const (
+	MaxBody    = 16 << 20
+	MaxRecords = 10_000
+)
+
+// Publish hands a frame to the stream under a workspace of `vouched.`, and
+// returns how to wait for its acknowledgement. Its error says that the frame was
+// not taken. See [Through].
+type Publish func(ctx context.Context, workspace string, frame []byte) (wait func(context.Context) (ingest.Ack, error), err error)
+
+// wait is what a [Publish] returns.
+type wait = func(context.Context) (ingest.Ack, error)
+
+// ErrStopped is what a [Publish] says when nothing can be recorded before somebody
+// has mended what stopped it, so that it hands nothing to the stream.
+var ErrStopped = errors.New("recording has stopped")
+
+// Through publishes through a publisher whose root is [ingest.RootVouched].
+func Through(p *ingest.Publisher) Publish {
+	return func(ctx context.Context, workspace string, frame []byte) (func(context.Context) (ingest.Ack, error), error) {
+		pending, err := p.PublishAsync(ctx, workspace, chain.OwnType, frame)
+		if err != nil {
+			return nil, err
+		}
+		return pending.Wait, nil
+	}
+}
+
+// Options of a door. Publish and Await are required.
+type Options struct {
+	Publish Publish
+	// Await returns what became of the record at place in the message at sequence,
+	// once that is durable; when recording has stopped, it returns why.
+	Await func(ctx context.Context, sequence uint64, place uint16) (chain.Receipt, error)
+
+	// Get returns an entry, for the ULIDs of those that others refer to; nil: they
+	// are given by their index alone.
+	Get func(index uint64) (chain.Leaf, chain.Hash, error)
+
+	// Receipts returns a receipt of each of the entries, all under one published
+	// checkpoint, for which it waits a while; with payload they show what was
+	// published. nil: this door gives none.
+	Receipts func(ctx context.Context, indexes []uint64, payload bool) ([]*proof.Receipt, error)
+
+	// AckTimeout is how long the stream may take to acknowledge a request's
+	// records; 0: 10 s. WaitTimeout is how long ?wait=recorded and ?wait=receipt wait
+	// beyond; 0: 30 s.
+	AckTimeout  time.Duration
+	WaitTimeout time.Duration
+
+	Logger *slog.Logger // nil discards
+}
+
+func (o Options) filled() Options {
+	if o.AckTimeout == 0 {
+		o.AckTimeout = 10 * time.Second
+	}
+	if o.WaitTimeout == 0 {
+		o.WaitTimeout = 30 * time.Second
+	}
+	if o.Logger == nil {
+		o.Logger = slog.New(slog.DiscardHandler)
+	}
+	return o
+}
+
+// Register adds the door's operation to an API.
+func Register(api huma.API, o Options) {
+	o = o.filled()
+	problem.Install()
+	op := document(api.OpenAPI().Components.Schemas)
+	api.OpenAPI().AddOperation(op)
+	d := &door{o}
+	api.Adapter().Handle(op, api.Middlewares().Handler(func(ctx huma.Context) {
+		r, w := humago.Unwrap(ctx)
+		err := d.post(w, r)
+		if err == nil {
+			return
+		}
+		if status := problem.Write(w, r, err); status >= http.StatusInternalServerError {
+			d.o.Logger.Error("recording failed", "request_id", problem.RequestID(r.Context()), "status", status, "error", err.Error())
+		}
+	}))
+}
+
+type door struct{ o Options }
+
+// post answers one request.
+func (d *door) post(w http.ResponseWriter, r *http.Request) error {
+	workspace, wants, err := parameters(r)
+	if err != nil {
+		return err
+	}
+	bodies, lone, err := read(w, r)
+	if err != nil {
+		return err
+	}
+	batch := newBatch(workspace, bodies, vouching(seen(r)))
+	if err := d.record(r.Context(), batch, lone, wants); err != nil {
+		return err
+	}
+	if wants.wait == "" {
+		return answer(w, http.StatusAccepted, batch)
+	}
+	return answer(w, http.StatusOK, batch)
+}
+
+// record publishes a batch and waits for what is wanted.
+func (d *door) record(ctx context.Context, b *batch, lone bool, wants wants) error {
+	if err := b.refused(lone); err != nil {
+		return err
+	}
+	if err := d.publish(ctx, b); err != nil || wants.wait == "" {
+		return err
+	}
+	if err := d.await(ctx, b); err != nil || wants.wait == waitRecorded {
+		return err
+	}
+	return d.prove(ctx, b, !wants.bare)
+}
+
+// wants is what a caller waits for.
+type wants struct {
+	wait string // "", [waitRecorded] or [waitReceipt]
+	bare bool   // receipts come without what was published
+}
+
+const (
+	waitRecorded = "recorded"
+	waitReceipt  = "receipt"
+)
+
+const waits = "there is wait=recorded, which answers after the ledger's fsync, and wait=receipt, which answers with proofs under a signed checkpoint; without it the answer comes after the stream's"
+
+// parameters reads what the path and the query say.
+func parameters(r *http.Request) (workspace string, wants wants, err error) {
+	workspace = r.PathValue("ws")
+	if err := legal(workspace); err != nil {
+		return "", wants, err
+	}
+	for name, values := range r.URL.Query() {
+		const why = "not a parameter here; there are wait and payload"
+		switch {
+		case name != "wait" && name != "payload":
+			return "", wants, problem.New(problem.UnknownParameter, "%q: %s", name, why).With(problem.Of(name, problem.UnknownParameter, why))
+		case len(values) != 1:
+			return "", wants, problem.Parameter(name, "repeated", "give it once")
+		}
+		if err := wants.set(name, values[0]); err != nil {
+			return "", wants, err
+		}
+	}
+	return workspace, wants, nil
+}
+
+// set takes one of the two over.
+func (w *wants) set(name, value string) error {
+	switch {
+	case name == "wait" && (value == waitRecorded || value == waitReceipt):
+		w.wait = value
+	case name == "wait":
+		return problem.Parameter("wait", "unknown_wait", waits)
+	case value == "true" || value == "false":
+		w.bare = value == "false"
+	default:
+		return problem.Parameter("payload", "unknown_choice", strconv.Quote(value)+" is neither true nor false")
+	}
+	return nil
+}
+
+// legal holds a workspace's name to the rule of subjects.
+func legal(workspace string) error {
+	switch {
+	case activity.ValidWorkspace(workspace):
+		return nil
+	case workspace != "" && workspace[0] == '_':
+		return problem.Parameter("ws", "reserved_workspace", "names that begin with _ are the system's; record in another workspace")
+	}
+	return problem.Parameter("ws", "invalid_workspace", "a workspace is 1 to "+strconv.Itoa(activity.MaxWorkspace)+" of A-Z a-z 0-9 _ -")
+}
+
+// maxAddress bounds what the door keeps of a proxy's header: as evidence, not as
+// a place to store things.
+const maxAddress = 1024
+
+// seen is what the door saw of the caller.
+func seen(r *http.Request) activity.Door {
+	forwarded := ""
+	for i, v := range r.Header.Values("X-Forwarded-For") {
+		if i > 0 {
+			forwarded += ", "
+		}
+		forwarded += v
+	}
+	return activity.Door{
+		RemoteAddr:   r.RemoteAddr,
+		ForwardedFor: forwarded[:min(len(forwarded), maxAddress)],
+		RequestID:    problem.RequestID(r.Context()),
+	}
+}
+
+// Answer is what a request that went well is answered with.
+type Answer struct {
+	Items []Fate `json:"items" doc:"One for each record, in the order of the body."`
+}
+
+// Fate is what became of one record.
+type Fate struct {
+	Status string `json:"status" enum:"accepted,recorded,duplicate,conflict,rejected,unknown" doc:"accepted: the stream has it and it will be recorded. recorded, duplicate, conflict: it is in the ledger. rejected: it is no record. unknown: no acknowledgement came; send it again with the same id."`
+	// What a status is worth.
+	Grade proof.Grade `json:"grade,omitzero" enum:"accepted,recorded,witnessed" doc:"How well the status is founded. accepted: by this server's word, which nobody signed. recorded: by the receipt, under a published checkpoint. witnessed: by the receipt, and enough witnesses signed that checkpoint."`
+	ID    string      `json:"id,omitzero" doc:"The record's id, or the one that the door gave it."`
+
+	Sequence *uint64 `json:"sequence,omitzero" nullable:"false" doc:"Of its message in the stream."`
+	Place    *uint16 `json:"place,omitzero" nullable:"false" doc:"Of the record in the message, from 0."`
+
+	ULID      string      `json:"ulid,omitzero" doc:"Of its entry in the ledger."`
+	Index     *uint64     `json:"index,omitzero" nullable:"false" doc:"Of its entry in the ledger."`
+	Kind      string      `json:"kind,omitzero" doc:"Of its entry in the ledger."`
+	EntryHash string      `json:"entry_hash,omitzero" doc:"RFC 6962 leaf hash of its entry, in hexadecimal."`
+	Ref       *OtherEntry `json:"ref,omitzero" nullable:"false" doc:"The entry that it repeats, contradicts or amends."`
+
+	Receipt string `json:"receipt,omitzero" doc:"With wait=receipt: the proof, a C2SP tlog-proof as text (docs/receipts.md)."`
+
+	Code    problem.Code `json:"code,omitzero" doc:"Why it was rejected."`
+	Pointer *string      `json:"pointer,omitzero" nullable:"false" doc:"RFC 6901 JSON pointer of the place, inside this record."`
+	Detail  string       `json:"detail,omitzero" doc:"What is wrong there, and what to do."`
+}
+
+// OtherEntry names another entry.
+type OtherEntry struct {
+	Index uint64 `json:"index"`
+	ULID  string `json:"ulid,omitzero" doc:"Where it is of the same workspace."`
+}
+
+func answer(w http.ResponseWriter, status int, b *batch) error {
+	body, err := json.Marshal(Answer{b.items})
+	if err != nil {
+		return err
+	}
+	h := w.Header()
+	h.Set("Content-Type", "application/json")
+	h.Set("Content-Length", strconv.Itoa(len(body)))
+	w.WriteHeader(status)
+	_, _ = w.Write(body) // the client is gone: the records are in the stream all the same
+	return nil
+}
+
+var answerType = reflect.TypeFor[Answer]()
