@@ -1,0 +1,77 @@
+package projections
+
+import (
+	"errors"
+	"flag"
+	"math/rand/v2"
+	"testing"
+
+	"annals/ledger/chain"
+
+	"github.com/cockroachdb/pebble/v2/vfs"
+)
+
+var queries = flag.Int("queries", 2000, "random questions that the model test asks")
+
+// TestModel compares the answers to random questions with the model's, while the
+// ledger grows across blocks and eras: from memory, from the store, and from a
+// store that was closed and opened.
+func TestModel(t *testing.T) {
+	rng := rand.New(rand.NewPCG(3, 1))
+	m := newModel()
+	o := Options{FS: vfs.NewMem(), flush: 1 << 12, memTable: 1 << 20, eraBits: 1}
+	p := open(t, m.ledger, o)
+	const size = 2*blockSize + 3000
+	asked := 0
+	look := func(n int) {
+		t.Helper()
+		v, err := p.View()
+		check(t, err)
+		if v.Cursor() != m.size() {
+			t.Fatalf("view of %d, folded %d", v.Cursor(), m.size())
+		}
+		check(t, errors.Join(m.check(v, rng, &adversarial, n), v.Close()))
+		asked += n
+	}
+	reopen := func() {
+		shut(t, p)
+		p = open(t, m.ledger, o)
+		if at, last := p.Cursor(); at != m.size() || last != m.last || p.Restarted() != "" {
+			t.Fatalf("reopened at %d %s (%s), closed at %d %s", at, last, p.Restarted(), m.size(), m.last)
+		}
+	}
+	look(20)
+	for m.size() < size {
+		from := m.size()
+		m.grow(rng, 1+rng.IntN(6000), &adversarial)
+		check(t, p.Fold(m.from(from, m.size())))
+		look(*queries / 40)
+		if rng.IntN(3) == 0 {
+			reopen()
+		}
+	}
+	for asked < *queries {
+		look(max(1, (*queries-asked)/2))
+		if asked < *queries*9/10 {
+			reopen()
+		}
+	}
+	shut(t, p)
+	t.Logf("%d questions", asked)
+}
+
+func open(t *testing.T, ledger chain.Hash, o Options) *Projections {
+	t.Helper()
+	p, err := Open("projections", ledger, o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return p
+}
+
+func shut(t *testing.T, p *Projections) {
+	t.Helper()
+	if err := p.Close(); err != nil {
+		t.Fatal(err)
+	}
+}

@@ -1,0 +1,180 @@
+package projections
+
+import (
+	"cmp"
+	"net/netip"
+	"slices"
+	"strings"
+
+	"annals/activity"
+	"annals/ledger/chain"
+)
+
+// model answers questions the naive way: it looks at every entry of the
+// workspace, by rules of its own.
+type model struct {
+	*leaves
+	facts []fact
+	of    map[chain.Hash][]uint64
+}
+
+func newModel() *model { return &model{leaves: newLeaves()} }
+
+// fact is what is true of one entry.
+type fact struct {
+	tag      chain.Hash
+	kind     chain.Kind
+	values   [FieldDimension + 1][]Value // by field, each once
+	occurred int64
+	ms       int64
+}
+
+func (f *fact) say(field Field, v Value) {
+	if v != (Value{}) && !slices.Contains(f.values[field], v) {
+		f.values[field] = append(f.values[field], v)
+	}
+}
+
+// holds says whether a stored value is one that is asked for.
+func holds(field Field, asked, v Value) bool {
+	switch {
+	case field == FieldIP && !asked.Prefix && strings.Contains(asked.A, "/"):
+		p, err := netip.ParsePrefix(asked.A)
+		if err != nil {
+			return v.A == asked.A
+		}
+		a, err := netip.ParseAddr(v.A)
+		if err != nil {
+			return false
+		}
+		if p.Addr().Is4In6() {
+			return p.Bits() >= 96 && a.Is4() && netip.PrefixFrom(p.Addr().Unmap(), p.Bits()-96).Contains(a)
+		}
+		return p.Contains(a)
+	case field == FieldIP && !asked.Prefix:
+		return canonical(asked.A) == v.A
+	case !asked.Prefix:
+		return asked == v
+	case field == FieldObject || field == FieldLinked || field == FieldDimension:
+		return asked.A == "" && asked.B == "" || asked.A == v.A && strings.HasPrefix(v.B, asked.B)
+	}
+	return strings.HasPrefix(v.A, asked.A)
+}
+
+// canonical is the one form of an address.
+func canonical(text string) string {
+	a, err := netip.ParseAddr(text)
+	if err != nil {
+		return text
+	}
+	return a.Unmap().String()
+}
+
+func (f *fact) matches(q *Query) bool {
+	kinds := q.Kinds
+	if len(kinds) == 0 {
+		kinds = []chain.Kind{chain.KindRecord, chain.KindConflict}
+	}
+	if !slices.Contains(kinds, f.kind) {
+		return false
+	}
+	if (q.OccurredFrom != 0 || q.OccurredTo != 0) && (f.occurred < q.OccurredFrom || f.occurred >= q.OccurredTo && q.OccurredTo != maxTime) {
+		return false
+	}
+	for _, c := range q.Where {
+		any := false
+		for _, v := range f.values[c.Field] {
+			any = any || slices.ContainsFunc(c.Any, func(asked Value) bool { return holds(c.Field, asked, v) })
+		}
+		if any == c.Not {
+			return false
+		}
+	}
+	return true
+}
+
+// found is all that a question finds in a ledger of size, by index.
+func (m *model) found(q *Query, size uint64) (all []uint64) {
+	for _, i := range m.of[q.Workspace] {
+		if i < size && i >= q.From && (q.To == 0 || i < q.To) && m.facts[i].matches(q) {
+			all = append(all, i)
+		}
+	}
+	return all
+}
+
+// page is the page of a question that finds these.
+func (m *model) page(q *Query, all []uint64) Page {
+	at := func(i uint64) Position {
+		if q.Order == ByRecorded {
+			return Position{Index: i}
+		}
+		return Position{m.facts[i].occurred, i}
+	}
+	order := func(a, b uint64) int {
+		x, y := at(a), at(b)
+		c := cmp.Or(cmp.Compare(x.Occurred, y.Occurred), cmp.Compare(x.Index, y.Index))
+		if q.Oldest {
+			return c
+		}
+		return -c
+	}
+	sorted := slices.SortedFunc(slices.Values(all), order)
+	page := Page{Indexes: []uint64{}}
+	if q.After != nil {
+		page.Last = *q.After
+		sorted = slices.DeleteFunc(sorted, func(i uint64) bool {
+			x, y := at(i), *q.After
+			if q.Order == ByRecorded {
+				y.Occurred = 0
+			}
+			c := cmp.Or(cmp.Compare(x.Occurred, y.Occurred), cmp.Compare(x.Index, y.Index))
+			return q.Oldest && c <= 0 || !q.Oldest && c >= 0
+		})
+	}
+	page.More = len(sorted) > q.Limit
+	page.Indexes = append(page.Indexes, sorted[:min(len(sorted), q.Limit)]...)
+	if n := len(page.Indexes); n > 0 {
+		page.Last = at(page.Indexes[n-1])
+	}
+	return page
+}
+
+// values counts the values of a field among entries.
+func (m *model) values(all []uint64, f Field, dimension string, top int) Values {
+	counts := map[Value]uint64{}
+	for _, i := range all {
+		for _, v := range m.facts[i].values[f] {
+			if f != FieldDimension || v.A == dimension {
+				counts[v]++
+			}
+		}
+	}
+	list := []ValueCount{}
+	short := func(s string) string {
+		if len(s) > maxValue {
+			return s[:keptPrefix] + "…"
+		}
+		return s
+	}
+	for v, n := range counts {
+		list = append(list, ValueCount{Value{A: short(v.A), B: short(v.B)}, n})
+	}
+	slices.SortFunc(list, func(a, b ValueCount) int {
+		return cmp.Or(-cmp.Compare(a.N, b.N), strings.Compare(a.Value.A, b.Value.A), strings.Compare(a.Value.B, b.Value.B))
+	})
+	return Values{Top: list[:min(len(list), top)], Distinct: uint64(len(list))}
+}
+
+// groupsOf are the groups of a type.
+func groupOfType(typ string) string {
+	for _, g := range activity.Catalogue().Groups() {
+		for _, slug := range g.Types {
+			prefix, ok := strings.CutSuffix(slug, "*")
+			if slug == typ || ok && len(typ) > len(prefix) && strings.HasPrefix(typ, prefix) {
+				return g.Slug
+			}
+		}
+	}
+	return ""
+}
