@@ -1,0 +1,45 @@
+package query
+
+import (
+	"net/http"
+
+	"annals/internal/problem"
+)
+
+const (
+	plainText = "text/plain; charset=utf-8"
+	octets    = "application/octet-stream"
+)
+
+// checkpoint answers with the last signed checkpoint: bytes that were signed, as
+// they were signed.
+func (a *API) checkpoint(w http.ResponseWriter, _ *http.Request, _ *filter) error {
+	_, note, err := a.signed()
+	if err != nil {
+		return err
+	}
+	// It is another one a second later. Whoever keeps it asks whether it still is.
+	w.Header().Set("Cache-Control", "no-cache")
+	return write(w, plainText, note)
+}
+
+// signed returns the last checkpoint, or the problem that there is none.
+func (a *API) signed() (size uint64, note []byte, err error) {
+	if a.o.Checkpoint != nil {
+		size, note = a.o.Checkpoint()
+	}
+	if size == 0 {
+		return 0, nil, problem.New(problem.NoCheckpoint, "")
+	}
+	return size, note, nil
+}
+
+// published is the size up to which tiles are served: what is served for ever is
+// only what a signature stands for.
+func (a *API) published() uint64 {
+	if a.o.Checkpoint == nil {
+		return a.o.Ledger.Head().Size
+	}
+	size, _ := a.o.Checkpoint()
+	return size
+}

@@ -1,0 +1,269 @@
+package query
+
+import (
+	"cmp"
+	"net/http"
+	"slices"
+	"strconv"
+	"strings"
+
+	"annals/internal/problem"
+
+	"github.com/danielgtaylor/huma/v2"
+)
+
+// operation is one thing that can be asked: a row of [operations].
+type operation struct {
+	method      string // "": GET
+	path        string
+	id          string
+	summary     string
+	description string
+	rest        string   // the path's last parameter, when it is all of the rest: slashes are part of it
+	parameters  []string // names of rows of [parameters], the path's first
+	body        string   // media type of the request's body; "": there is none
+	mediaType   string
+	status      int                              // of an answer that is no problem; 0: 200
+	schema      func(huma.Registry) *huma.Schema // of that answer
+	problems    []problem.Code
+	// answer writes the answer, or returns an error to be written as a problem.
+	answer func(*API, http.ResponseWriter, *http.Request, *filter) error
+}
+
+// operations is everything that this package serves. A new one is a new row.
+var operations []operation
+
+// init breaks the circle: an answer reads the document that the rows make.
+func init() {
+	times := []string{"since", "until", "occurred_since", "occurred_until", "as_of"}
+	page := slices.Concat([]string{"limit", "cursor"}, filterNames, times, []string{"order", "first", "with"})
+	without := func(names ...string) []string {
+		return slices.DeleteFunc(slices.Clone(page), func(n string) bool { return slices.Contains(names, n) })
+	}
+	const paging = " A page can hold fewer records than `limit`, when they are large, or when the search took too long (`truncated`): `next_cursor` alone says whether there are more."
+	readable := []problem.Code{problem.InvalidParameter, problem.UnknownParameter, problem.InvalidCursor, problem.BadRequest, problem.Behind, problem.Internal}
+	const tailing = " A stream of server-sent events: `record` has an item as on a page, and its ULID as id. It begins with what is recorded from now on, " +
+		"or after `Last-Event-ID`, with nothing missed and nothing sent twice. Events are in the ledger's order, and durable. " +
+		"Where nothing happens a comment comes, and an id without data, so that a client that comes again is not asked about the past. " +
+		"The last event is `stopping` when the server stops, or `dropped` with a reason when the client reads too slowly or the ledger can't be read."
+	tail := slices.Concat([]string{"after", "last", lastEventID}, filterNames, []string{"occurred_since", "occurred_until", "with"})
+	besides := func(names []string, but string) []string {
+		return slices.DeleteFunc(slices.Clone(names), func(n string) bool { return n == but })
+	}
+	listenable := []problem.Code{problem.InvalidParameter, problem.UnknownParameter, problem.BadRequest, problem.NotAcceptable, problem.TooManyListeners, problem.Internal}
+	operations = []operation{
+		{
+			path: "/v1/workspaces/{ws}/timeline", id: "workspace-timeline", summary: "A workspace's timeline",
+			description: "What happened in a workspace." + paging,
+			parameters:  append([]string{"ws"}, page...),
+			mediaType:   jsonMedia, schema: pageSchema, problems: readable, answer: (*API).page,
+		},
+		{
+			path: "/v1/workspaces/{ws}/users/{id}/timeline", id: "user-timeline", summary: "A user's timeline",
+			description: "What a user did, and what was done on their behalf." + paging,
+			parameters:  append([]string{"ws", "id"}, without("user")...),
+			mediaType:   jsonMedia, schema: pageSchema, problems: readable, answer: (*API).page,
+		},
+		{
+			path: "/v1/workspaces/{ws}/objects/{type}/{id}/history", id: "object-history", summary: "An object's history",
+			description: "What was done to an object, and the records that link it." + paging,
+			parameters:  append([]string{"ws", "object-type", "object-id"}, without("object")...),
+			mediaType:   jsonMedia, schema: pageSchema, problems: readable, answer: (*API).page,
+		},
+		{
+			path: "/v1/workspaces/{ws}/counts", id: "counts", summary: "How many there were",
+			description: "Entries counted by day, by hour, or by the values of a field: those that the timeline with the same filters shows." +
+				" by=kind counts every kind where none is asked for.",
+			parameters: slices.Concat([]string{"ws", "by", "time", "tz", "top"}, filterNames, times),
+			mediaType:  jsonMedia, schema: countsSchema, answer: (*API).counts, problems: slices.DeleteFunc(slices.Clone(readable), func(c problem.Code) bool { return c == problem.InvalidCursor }),
+		},
+		{
+			path: "/v1/workspaces/{ws}/tail", id: "workspace-tail", summary: "What happens in a workspace",
+			description: "What is recorded in a workspace, as it is recorded." + tailing,
+			parameters:  append([]string{"ws"}, tail...),
+			mediaType:   eventStream, problems: listenable, answer: (*API).tail,
+		},
+		{
+			path: "/v1/workspaces/{ws}/users/{id}/tail", id: "user-tail", summary: "What a user does",
+			description: "What is recorded of a user, and of what is done on their behalf." + tailing,
+			parameters:  append([]string{"ws", "id"}, besides(tail, "user")...),
+			mediaType:   eventStream, problems: listenable, answer: (*API).tail,
+		},
+		{
+			path: "/v1/workspaces/{ws}/objects/{type}/{id}/tail", id: "object-tail", summary: "What is done to an object",
+			description: "What is recorded of an object, and the records that link it." + tailing,
+			parameters:  append([]string{"ws", "object-type", "object-id"}, besides(tail, "object")...),
+			mediaType:   eventStream, problems: listenable, answer: (*API).tail,
+		},
+		{
+			path: "/v1/workspaces/{ws}/records/{ulid}", id: "record", summary: "One record",
+			description: "One entry of the workspace's chain, of any kind. A ULID of another workspace is answered like one that doesn't exist.",
+			parameters:  []string{"ws", "ulid", "with"},
+			mediaType:   jsonMedia, schema: itemRef, answer: (*API).record,
+			problems: []problem.Code{problem.InvalidParameter, problem.UnknownParameter, problem.NoSuchRecord, problem.Internal},
+		},
+		{
+			path: "/v1/workspaces/{ws}/records/{ulid}/proof", id: "proof", summary: "The receipt of one record",
+			description: "Proof that the entry is in the ledger, of whatever kind it is; of a rejection, that it was refused. " +
+				"A C2SP tlog-proof whose `extra` line holds the entry, its salt and what was published (docs/receipts.md): it is verified offline, with the ledger's key. " +
+				"Waits, 10 s at most, for a checkpoint that covers the entry. A receipt at hand stays as good as a later one.",
+			parameters: []string{"ws", "ulid", "proof-payload"},
+			mediaType:  plainText, answer: (*API).proof,
+			problems: []problem.Code{problem.InvalidParameter, problem.UnknownParameter, problem.NoSuchRecord, problem.NoCheckpoint, problem.Internal},
+		},
+		{
+			path: "/v1/workspaces/{ws}/head", id: "workspace-head", summary: "Where a workspace's chain ends",
+			description: "The ledger's signed statement of how many entries the workspace has in a tree that a checkpoint covers, and which is the last (docs/format/workspace-head.md). " +
+				"A receipt of an entry that it leaves out proves a lie. With it, the workspace's row in the map of heads of the last mark. The system has none.",
+			parameters: []string{"ws"},
+			mediaType:  jsonMedia, schema: headSchema, answer: (*API).head,
+			problems: []problem.Code{problem.InvalidParameter, problem.UnknownParameter, problem.NoHead, problem.NoCheckpoint, problem.Internal},
+		},
+		{
+			path: "/v1/workspaces/{ws}/entries", id: "workspace-entries", summary: "A workspace's chain",
+			description: "Its entries, of every kind, in the order of its chain: a JSON object a line, with `index`, `entry` (base64), and what was asked for besides: `proof`; `salt`, `envelope` and `body`. " +
+				"What a tenant verifies (docs/format/pack.md). An answer without a line says that the chain ends before `from`, as far as the indexes are.",
+			parameters: []string{"ws", "entries-from", "entries-limit", "entries-with", "entries-proofs"},
+			mediaType:  entriesMedia, schema: lineSchema, answer: (*API).entries,
+			problems: []problem.Code{problem.InvalidParameter, problem.UnknownParameter, problem.Behind, problem.Internal},
+		},
+		{
+			path: "/v1/consistency", id: "consistency", summary: "That one tree begins with another",
+			description: "The proof (RFC 6962, 2.1.2) that the tree of size `to` is that of size `from` with more entries behind it: that nothing was changed in between. Compare with the roots of two checkpoints.",
+			parameters:  []string{"consistency-from", "consistency-to"},
+			mediaType:   jsonMedia, schema: consistencySchema, answer: (*API).consistency,
+			problems: []problem.Code{problem.InvalidParameter, problem.UnknownParameter, problem.Internal},
+		},
+		{
+			path: "/v1/ledger", id: "ledger", summary: "The ledger's head",
+			description: "Its identity, its durable size and root, whether it records, and how far the indexes are.",
+			mediaType:   jsonMedia, schema: ledgerSchema, answer: (*API).ledger,
+			problems: []problem.Code{problem.UnknownParameter, problem.Internal},
+		},
+		{
+			method: http.MethodPost, path: "/v1/control", id: "submit-control", summary: "Submit a signed control message",
+			description: "Publishes a control message that an operator signed: a signed gap, or a change of keys (docs/format/control.md). " +
+				"It needs no other authority than its signatures, and is checked against the ledger before it is published. " +
+				"The statement's number is `control` of `/v1/ledger`; where another message came first the answer is `control_raced`, and the statement has to be signed anew. " +
+				"Waits, 5 s at most, for its entry.",
+			body: octets, mediaType: jsonMedia, schema: submittedSchema, answer: (*API).submit,
+			problems: []problem.Code{
+				problem.UnknownParameter, problem.CrossSite, problem.BadRequest, problem.UnsupportedMedia, problem.TooLarge,
+				problem.ControlRefused, problem.ControlRaced, problem.NotRecording, problem.Unavailable, problem.Internal,
+			},
+		},
+		{
+			path: "/checkpoint", id: "checkpoint", summary: "The signed tree head",
+			description: "The last checkpoint (C2SP tlog-checkpoint): the ledger's origin, its size, its RFC 6962 root, signed. Never an earlier one than before.",
+			mediaType:   plainText, answer: (*API).checkpoint,
+			problems: []problem.Code{problem.UnknownParameter, problem.NoCheckpoint},
+		},
+		{
+			path: "/keys", id: "keys", summary: "Every key, with its proofs",
+			description: "Which keys may sign for the ledger, from where to where, and every change of them with its proof: who knows an old key follows them to the one that signs now (docs/format/keys.md).",
+			mediaType:   jsonMedia, schema: keysSchema, answer: (*API).history,
+			problems: []problem.Code{problem.UnknownParameter, problem.NoCheckpoint, problem.Internal},
+		},
+		{
+			path: "/tile/entries/{n}", rest: "n", id: "entry-bundle", summary: "Entries",
+			description: "256 entries, or the first of them (`.p/W`), each behind its length in 16 bits (C2SP tlog-tiles). Entries are what is hashed: headers and tails, no payloads. Never changes.",
+			parameters:  []string{"tile"},
+			mediaType:   octets, answer: (*API).bundle,
+			problems: []problem.Code{problem.UnknownParameter, problem.NoSuchTile, problem.Internal},
+		},
+		{
+			path: "/tile/{level}/{n}", rest: "n", id: "tile", summary: "Hashes of the tree",
+			description: "256 hashes of the RFC 6962 tree at height 8·level, or the first of them (`.p/W`), 32 bytes each (C2SP tlog-tiles). Never changes.",
+			parameters:  []string{"level", "tile"},
+			mediaType:   octets, answer: (*API).tile,
+			problems: []problem.Code{problem.UnknownParameter, problem.NoSuchTile, problem.Internal},
+		},
+		{
+			method: http.MethodPost, path: "/v1/indexes/rebuild", id: "rebuild-indexes", summary: "Rebuild the indexes",
+			description: "Begins to fold the indexes anew from the ledger, beside those that serve, and puts them in their place when they are level. " +
+				"Reads go on meanwhile. The answer says that it has begun; `indexes` of `/v1/ledger` says how far it is, and how it ended. " +
+				"One that was interrupted by a stop is gone on with. It takes no body.",
+			mediaType: jsonMedia, status: http.StatusAccepted, schema: indexesSchema, answer: (*API).rebuild,
+			problems: []problem.Code{problem.UnknownParameter, problem.CrossSite, problem.Rebuilding, problem.NotReady, problem.Internal},
+		},
+		{
+			path: "/healthz", id: "healthz", summary: "The process is up",
+			description: "Answers as long as the process can answer.",
+			mediaType:   jsonMedia, schema: statusSchema("ok"), answer: healthz,
+			problems: []problem.Code{problem.UnknownParameter},
+		},
+		{
+			path: "/readyz", id: "readyz", summary: "Reading and recording work",
+			description: "200 once they do; else 503, and the detail says what is missing.",
+			mediaType:   jsonMedia, schema: statusSchema("ready"), answer: (*API).readyz,
+			problems: []problem.Code{problem.UnknownParameter, problem.NotReady},
+		},
+		{
+			path: "/metrics", id: "metrics", summary: "Metrics", description: "Prometheus' text format.",
+			mediaType: "text/plain", answer: (*API).serveMetrics, problems: []problem.Code{problem.UnknownParameter},
+		},
+		{
+			path: "/openapi.json", id: "openapi-json", summary: "This document", description: "OpenAPI 3.1 as JSON.",
+			mediaType: openAPIJSON, answer: (*API).openAPI, problems: []problem.Code{problem.UnknownParameter},
+		},
+		{
+			path: "/openapi.yaml", id: "openapi-yaml", summary: "This document", description: "OpenAPI 3.1 as YAML.",
+			mediaType: openAPIYAML, answer: (*API).openAPI, problems: []problem.Code{problem.UnknownParameter},
+		},
+		{
+			path: problem.DocsPath, id: "docs", summary: "This document for people",
+			description: "One page; it loads nothing from elsewhere.",
+			mediaType:   "text/html", answer: (*API).docs, problems: []problem.Code{problem.UnknownParameter},
+		},
+	}
+}
+
+const jsonMedia = "application/json"
+
+// register adds an operation to the mux and to the document.
+func (a *API) register(op *operation) {
+	registry := a.huma.OpenAPI().Components.Schemas
+	content := &huma.MediaType{Schema: &huma.Schema{Type: huma.TypeString}}
+	if op.schema != nil {
+		content.Schema = op.schema(registry)
+	}
+	media, _, _ := strings.Cut(op.mediaType, ";") // without its charset
+	method, status := cmp.Or(op.method, http.MethodGet), cmp.Or(op.status, http.StatusOK)
+	doc := &huma.Operation{
+		Method: method, Path: op.path, OperationID: op.id,
+		Summary: op.summary, Description: op.description,
+		Responses: map[string]*huma.Response{
+			strconv.Itoa(status): {Description: http.StatusText(status), Content: map[string]*huma.MediaType{media: content}},
+		},
+	}
+	var ps []*parameter
+	for _, name := range op.parameters {
+		p := parameters[name]
+		ps = append(ps, p)
+		doc.Parameters = append(doc.Parameters, p.document()...)
+	}
+	if op.body != "" {
+		doc.RequestBody = &huma.RequestBody{Required: true, Content: map[string]*huma.MediaType{
+			op.body: {Schema: &huma.Schema{Type: huma.TypeString, Format: "binary"}},
+		}}
+	}
+	problem.Document(doc, registry, op.problems...)
+	a.huma.OpenAPI().AddOperation(doc)
+	pattern := method + " " + op.path
+	if op.rest != "" {
+		pattern = strings.Replace(pattern, "{"+op.rest+"}", "{"+op.rest+"...}", 1)
+	}
+	a.mux.HandleFunc(pattern, func(w http.ResponseWriter, r *http.Request) {
+		var f filter
+		err := f.parse(ps, r)
+		if err == nil && method != http.MethodGet {
+			err = ownSite(r)
+		}
+		if err == nil {
+			err = op.answer(a, w, r, &f)
+		}
+		if err != nil {
+			a.refuse(w, r, err)
+		}
+	})
+}

@@ -1,0 +1,130 @@
+package query
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"strconv"
+
+	"annals/internal/problem"
+	"annals/ledger/chain"
+	"annals/projections"
+)
+
+// maxPage is how many bytes a page may have before it ends early: a thousand
+// records of 256 KiB would be more than a client wants at once.
+const maxPage = 4 << 20
+
+// selected is what the indexes say of a page.
+type selected struct {
+	projections.Page
+	total projections.Count
+}
+
+// page answers one page of a timeline.
+func (a *API) page(w http.ResponseWriter, r *http.Request, f *filter) error {
+	view, moment, after, err := a.look(r.Context(), f)
+	if err != nil {
+		return err
+	}
+	defer view.Close()
+	q, none, err := a.question(view, f, moment.size)
+	if err != nil {
+		return err
+	}
+	q.After = after
+	var found selected
+	if !none {
+		if found, err = a.selected(r.Context(), view, q); err != nil {
+			return err
+		}
+	}
+	if current(w, r, a.pageTag(f, &found)) {
+		return nil
+	}
+	buffer := buffers.get()
+	defer buffers.put(buffer)
+	b := append((*buffer)[:0], `{"records":[`...)
+	b, shown, err := a.items(b, found.Indexes, f)
+	if err != nil {
+		return err
+	}
+	b = append(b, ']')
+	if shown < len(found.Indexes) { // then the page ends where one of fewer records would
+		q.Limit = shown
+		if found.Page, err = view.Page(r.Context(), q); err != nil {
+			return err
+		}
+	}
+	if found.More {
+		p := position{size: moment.size, after: found.Last}
+		if f.order == projections.ByRecorded {
+			p.after.Occurred = 0
+		}
+		b = append(b, `,"next_cursor":"`...)
+		b = append(b, a.cursors.seal(p, f)...)
+		b = append(b, '"')
+	}
+	b = appendTotal(b, found.total.N, found.Truncated || found.total.Truncated)
+	b = appendMoment(b, moment)
+	b = append(b, '}')
+	*buffer = b
+	return write(w, jsonMedia, b)
+}
+
+// selected asks the indexes for the page's entries, and how many match in all.
+func (a *API) selected(ctx context.Context, view *projections.View, q projections.Query) (s selected, err error) {
+	if s.total, err = view.Count(ctx, q); err != nil || s.total == (projections.Count{}) {
+		return s, err
+	}
+	s.Page, err = view.Page(ctx, q)
+	if err == nil && s.Truncated && len(s.Indexes) == 0 && q.Order == projections.ByOccurred {
+		// Nothing is certain yet, and the same search would come no farther.
+		err = problem.Parameter("order", "too_broad", "to find what occurred first takes too long; narrow the search by occurred_since, occurred_until or other filters, or use order=recorded")
+	}
+	return s, err
+}
+
+// items appends the entries at the given indexes, as far as they fit on a page,
+// and says how many do.
+func (a *API) items(b []byte, indexes []uint64, f *filter) (_ []byte, shown int, err error) {
+	start := len(b)
+	it := newItem(a, f)
+	err = a.o.Ledger.GetMany(indexes, func(leaf *chain.Leaf, hash chain.Hash) error {
+		if len(b) > maxPage {
+			return errFull
+		}
+		if len(b) > start {
+			b = append(b, ',')
+		}
+		shown++
+		var err error
+		b, err = it.append(b, leaf, hash)
+		return err
+	})
+	if errors.Is(err, errFull) {
+		err = nil
+	}
+	return b, shown, err
+}
+
+var errFull = errors.New("query: the page is full")
+
+// appendTotal appends how many entries match, and whether that is only a lower
+// bound.
+func appendTotal(b []byte, total uint64, truncated bool) []byte {
+	b = append(b, `,"total":`...)
+	b = strconv.AppendUint(b, total, 10)
+	if truncated {
+		b = append(b, `,"truncated":true`...)
+	}
+	return b
+}
+
+func appendMoment(b []byte, m *asOf) []byte {
+	b = append(b, `,"as_of":{"size":`...)
+	b = strconv.AppendUint(b, m.size, 10)
+	b = append(b, `,"root":`...)
+	b = appendHash(b, m.root)
+	return append(b, '}')
+}

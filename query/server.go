@@ -1,0 +1,65 @@
+package query
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"net"
+	"net/http"
+	"time"
+)
+
+// Timeouts of the server: who sends or takes bytes too slowly doesn't keep a
+// connection.
+const (
+	readHeaderTimeout = 10 * time.Second
+	readTimeout       = 60 * time.Second
+	writeTimeout      = 90 * time.Second
+	idleTimeout       = 2 * time.Minute
+	maxHeaderBytes    = 64 << 10
+	drainTimeout      = 15 * time.Second
+
+	// How long a request may go on arriving after a stop, and how long its reader
+	// then has to answer that it didn't.
+	arriveTimeout = 750 * time.Millisecond
+	cutTimeout    = 250 * time.Millisecond
+)
+
+// Serve answers on a listener until ctx ends; then it takes no more connections,
+// lets requests under way finish, for 15 s at most, and returns nil. A request
+// that has not arrived whole within 750 ms is cut off: that its client stalls is
+// no fault of the stop.
+func (a *API) Serve(ctx context.Context, l net.Listener) error {
+	srv := &http.Server{
+		Handler:           a,
+		ReadHeaderTimeout: readHeaderTimeout,
+		ReadTimeout:       readTimeout,
+		WriteTimeout:      writeTimeout,
+		IdleTimeout:       idleTimeout,
+		MaxHeaderBytes:    maxHeaderBytes,
+		ErrorLog:          slog.NewLogLogger(a.o.Logger.Handler(), slog.LevelWarn),
+	}
+	var d drain
+	d.watch(srv)
+	served := make(chan error, 1)
+	go func() { served <- srv.Serve(l) }()
+	select {
+	case err := <-served:
+		return err
+	case <-ctx.Done():
+	}
+	limit, cancel := context.WithTimeout(context.WithoutCancel(ctx), drainTimeout)
+	defer cancel()
+	d.stop(time.Now().Add(arriveTimeout))
+	a.hub.close()
+	defer time.AfterFunc(arriveTimeout+cutTimeout, d.cut).Stop()
+	err := srv.Shutdown(limit)
+	if err != nil {
+		err = errors.Join(err, srv.Close())
+	}
+	a.hub.running.Wait() // whoever stops the server closes the ledger next
+	if e := <-served; !errors.Is(e, http.ErrServerClosed) {
+		err = errors.Join(err, e)
+	}
+	return err
+}

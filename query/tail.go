@@ -1,0 +1,173 @@
+package query
+
+import (
+	"context"
+	"errors"
+	"mime"
+	"net/http"
+	"runtime"
+	"strings"
+	"time"
+
+	"annals/internal/problem"
+	"annals/ledger"
+	"annals/ledger/chain"
+
+	"github.com/oklog/ulid/v2"
+)
+
+// TailOptions bound the live tail. The zero value serves.
+type TailOptions struct {
+	Listeners    int           // at most so many streams at once; 0: 2,000
+	QueueEvents  int           // events that wait for one listener; 0: 512
+	QueueBytes   int           // bytes of those, or one event, however large; 0: 64 KiB
+	Heartbeat    time.Duration // how often something is sent when nothing happens; 0: 15 s
+	Retry        time.Duration // after how long a client shall come again; up to half as much is added, by chance; 0: 2 s
+	WriteTimeout time.Duration // a client that takes no bytes for so long is cut off; 0: 10 s
+	SlowAfter    time.Duration // one that takes none for so long while its queue fills is told, and dropped; 0: 2 s
+	Lag          uint64        // entries that the hub may be behind the indexes; 0: 16,384
+	Reading      int           // listeners that read the indexes at once; 0: half as many as there are processors, at least 1
+}
+
+func (o TailOptions) withDefaults() TailOptions {
+	for _, d := range []struct {
+		at *int
+		is int
+	}{{&o.Listeners, 2000}, {&o.QueueEvents, 512}, {&o.QueueBytes, 64 << 10}, {&o.Reading, max(1, runtime.GOMAXPROCS(0)/2)}} {
+		if *d.at == 0 {
+			*d.at = d.is
+		}
+	}
+	for _, d := range []struct {
+		at *time.Duration
+		is time.Duration
+	}{{&o.Heartbeat, 15 * time.Second}, {&o.Retry, 2 * time.Second}, {&o.WriteTimeout, 10 * time.Second}, {&o.SlowAfter, 2 * time.Second}} {
+		if *d.at == 0 {
+			*d.at = d.is
+		}
+	}
+	if o.Lag == 0 {
+		o.Lag = 1 << 14
+	}
+	return o
+}
+
+// tail answers with a stream that ends when the client goes, or the server stops.
+func (a *API) tail(w http.ResponseWriter, r *http.Request, f *filter) error {
+	if !accepts(r, eventStream) {
+		return problem.New(problem.NotAcceptable, "the tail is a stream of server-sent events: accept %s", eventStream)
+	}
+	b, err := a.beginning(r, f)
+	if err != nil {
+		return err
+	}
+	h := w.Header()
+	if r.Method == http.MethodHead {
+		h.Set("Content-Type", eventStream)
+		return nil
+	}
+	q, _, err := a.question(nil, f, 0) // no bounds that are indexes: nothing of the indexes is asked
+	if err != nil {
+		return err
+	}
+	l := &listener{
+		question: question{query: q, key: string(f.appendTo(append([]byte(nil), bit(f.sentence)))), workspace: f.workspace, sentence: f.sentence},
+		o:        &a.hub.o, out: w, conn: http.NewResponseController(w),
+		wake: make(chan struct{}, 1), next: b.next,
+	}
+	// The server's bound on an answer is none on a stream: each write has its own.
+	// Where it can't be set nothing would end a write, so that is no server for it.
+	if err := l.conn.SetWriteDeadline(time.Now().Add(a.hub.o.WriteTimeout)); err != nil {
+		return err
+	}
+	if !a.hub.admit(l) {
+		return problem.New(problem.TooManyListeners, "")
+	}
+	defer a.hub.dismiss(l)
+	h.Set("Content-Type", eventStream)
+	h.Set("Cache-Control", "no-store")
+	h.Set("X-Accel-Buffering", "no") // nginx would gather it
+	h.Set("Connection", "close")     // its deadlines are no others'
+	ctx, cancel := context.WithCancel(r.Context())
+	defer cancel()
+	defer context.AfterFunc(a.hub.stopped, cancel)()
+	s := stream{hub: a.hub, listener: l, ctx: ctx, item: newItem(a, &filter{workspace: f.workspace, sentence: f.sentence})}
+	s.run(b)
+	return nil
+}
+
+// beginning is where a stream begins.
+type beginning struct {
+	next   uint64 // the first entry that is asked about
+	newest int    // or begin with so many of the newest that there are
+}
+
+// beginning takes the id that a client has seen last: a client that comes again
+// says it in a header, and means that rather than what its URL says.
+func (a *API) beginning(r *http.Request, f *filter) (beginning, error) {
+	if last := r.Header.Get(lastEventID); last != "" {
+		after, err := ulid.ParseStrict(last)
+		if err != nil {
+			return beginning{}, problem.Parameter(lastEventID, "invalid_ulid", invalidULID)
+		}
+		return a.after(lastEventID, after)
+	}
+	switch {
+	case f.tailing.after != ulid.Zero && f.tailing.last != 0:
+		return beginning{}, problem.Parameter("last", "two_beginnings", "after says where to begin; give one of the two")
+	case f.tailing.after != ulid.Zero:
+		return a.after("after", f.tailing.after)
+	case f.tailing.last != 0:
+		a.freshen(r.Context())
+		folded, _ := a.o.Projections.Cursor()
+		if err := a.level(folded); err != nil {
+			return beginning{}, err
+		}
+		return beginning{newest: f.tailing.last}, nil
+	}
+	return beginning{next: a.o.Ledger.Head().Size}, nil
+}
+
+// after is the beginning behind an entry of any workspace: a client whose filter
+// finds nothing is told of how far it was asked.
+func (a *API) after(parameter string, id ulid.ULID) (beginning, error) {
+	_, index := chain.SplitULID(id)
+	leaf, _, err := a.o.Ledger.Get(index)
+	if err != nil && !errors.Is(err, ledger.ErrNotFound) {
+		return beginning{}, err
+	}
+	if err != nil || leaf.Entry.ULID != id {
+		return beginning{}, problem.Parameter(parameter, "foreign_ulid", "no entry of this ledger has this ULID; use one as this ledger gave it, or begin without it")
+	}
+	return beginning{next: index + 1}, nil
+}
+
+// accepts reports whether a request takes a media type (RFC 9110, 12.5.1): without
+// an Accept header anything.
+func accepts(r *http.Request, media string) bool {
+	lines := r.Header.Values("Accept")
+	if len(lines) == 0 {
+		return true
+	}
+	kind, _, _ := strings.Cut(media, "/")
+	best, quality := 0, false
+	for part := range strings.SplitSeq(strings.Join(lines, ","), ",") {
+		name, params, err := mime.ParseMediaType(part)
+		if err != nil {
+			continue
+		}
+		rank := 0
+		switch name {
+		case media:
+			rank = 3
+		case kind + "/*":
+			rank = 2
+		case "*/*":
+			rank = 1
+		}
+		if rank > best {
+			best, quality = rank, strings.Trim(params["q"], "0.") != "" || params["q"] == ""
+		}
+	}
+	return quality
+}
