@@ -1,0 +1,99 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+
+	"annals/cmd/annals/internal/client"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+)
+
+// filled refuses a flag that was given without saying anything. An empty value is
+// mostly a shell's variable that was not set, and would widen a filter, or mean
+// another place than the one that was meant, without a word. A value that begins
+// with "--" is mostly the next flag, swallowed.
+func (a *app) filled(cmd *cobra.Command) error {
+	var wrong error
+	cmd.Flags().Visit(func(f *pflag.Flag) {
+		if wrong != nil || !textual(f) {
+			return
+		}
+		switch value := said(f); {
+		case value == "":
+			wrong = usagef("--%s is empty; leave it out, or check the variable it came from", f.Name)
+		case strings.HasPrefix(value, "--") && !slices.Contains(a.args, "--"+f.Name+"="+value):
+			wrong = usagef("--%s has no value: %s follows it; a value that begins with -- is written --%s=VALUE", f.Name, value, f.Name)
+		}
+	})
+	return wrong
+}
+
+// serverAt is the client of the server that --url names.
+func serverAt(url string) (*client.Client, error) {
+	c, err := client.New(url)
+	if err != nil {
+		return nil, &usageError{err}
+	}
+	return c, nil
+}
+
+// textual reports whether a flag takes any text, the empty one too.
+func textual(f *pflag.Flag) bool {
+	return f.Value.Type() == "string" || f.Value.Type() == "stringSlice" || f.Value.Type() == "stringArray"
+}
+
+// said is a textual flag's value as it was written.
+func said(f *pflag.Flag) string {
+	if list, ok := f.Value.(pflag.SliceValue); ok {
+		return strings.Join(list.GetSlice(), ",")
+	}
+	return f.Value.String()
+}
+
+// flagError is what a flag that does not parse is answered with: in words of the
+// command line, not of the library that reads the number.
+func flagError(_ *cobra.Command, err error) error {
+	var invalid *pflag.InvalidValueError
+	if errors.As(err, &invalid) {
+		f := invalid.GetFlag()
+		return usagef("--%s: %w", f.Name, unfit(f, invalid.GetValue(), err))
+	}
+	return &usageError{err}
+}
+
+// unfit says what a flag's value should have been, where err says that it is not.
+func unfit(f *pflag.Flag, value string, err error) error {
+	switch kind := f.Value.Type(); {
+	case errors.Is(err, strconv.ErrRange):
+		return fmt.Errorf("%s is too large", value)
+	case kind == "int":
+		return fmt.Errorf("%q is no whole number", value)
+	case kind == "bool":
+		return fmt.Errorf("%q is neither true nor false", value)
+	default:
+		return fmt.Errorf("%q: %w", value, err)
+	}
+}
+
+// arguments checks a command's arguments by its own rule, after its flags: a flag
+// that swallowed another one leaves arguments behind that nobody gave.
+func (a *app) arguments(rule cobra.PositionalArgs) cobra.PositionalArgs {
+	return func(cmd *cobra.Command, args []string) error {
+		if err := a.filled(cmd); err != nil {
+			return err
+		}
+		switch err := rule(cmd, args); {
+		case err == nil:
+			return nil
+		case rule(cmd, nil) == nil:
+			return usagef("%s takes no arguments, and %q is one", cmd.Name(), args[0])
+		default:
+			return usagef("%s: %w: annals %s", cmd.Name(), err, cmd.Use)
+		}
+	}
+}

@@ -1,0 +1,173 @@
+package bench
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"time"
+
+	"annals/cmd/annals/internal/load"
+	"annals/ingest"
+	"annals/ledger/chain"
+)
+
+// Callers is how many callers the mode Await has.
+const Callers = 64
+
+// EachCaller runs the callers, which publish n records between them, and returns
+// what each took.
+func EachCaller(n int, publish func(caller, share int) ([]time.Duration, error)) (took []time.Duration, failed error) {
+	var mu sync.Mutex
+	var wg sync.WaitGroup
+	for caller := range Callers {
+		share := n / Callers
+		if caller < n%Callers {
+			share++
+		}
+		wg.Go(func() {
+			mine, err := publish(caller, share)
+			mu.Lock()
+			defer mu.Unlock()
+			took = append(took, mine...)
+			failed = errors.Join(failed, err)
+		})
+	}
+	wg.Wait()
+	return took, failed
+}
+
+// latencyRate is how many records the mode Latency publishes in a second.
+const latencyRate = 1000
+
+// Published is what publishing gave.
+type Published struct {
+	Records int
+	Wall    time.Duration
+	CPU     time.Duration   // of the whole process, the publisher included
+	Took    []time.Duration // of each record until it was recorded, where that was timed
+}
+
+// Rate is in records a second.
+func (p *Published) Rate() float64 { return float64(p.Records) / p.Wall.Seconds() }
+
+// Publish publishes n records of the series that a seed names, in a mode that
+// publishes, and waits until they are durable in the stream, durable in the ledger
+// and in every index.
+func (r *Rig) Publish(ctx context.Context, mode Mode, seed uint64, n int, progress func(done, total int)) (Published, error) {
+	p, err := ingest.NewPublisher(r.nc, ingest.PublisherOptions{AsIs: true, Separate: mode == Single})
+	if err != nil {
+		return Published{}, err
+	}
+	out := Published{Records: n}
+	before, cpu, began := r.service.Ledger().Head(), processor(), time.Now()
+	switch mode {
+	case Await:
+		out.Took, err = r.await(ctx, p, seed, n)
+	case Latency:
+		out.Took, err = r.paced(ctx, p, seed, n)
+	default:
+		err = stream(ctx, p, load.New(seed), n, progress)
+	}
+	if err = errors.Join(err, p.Close(ctx)); err != nil {
+		return out, err
+	}
+	// Marks and seeds may have come between; they only make the wait longer.
+	head := before
+	for head.Size < before.Size+uint64(n) {
+		if head, err = r.service.Ledger().Wait(ctx, head.Size); err != nil {
+			return out, err
+		}
+	}
+	if err := r.service.Projections().Wait(ctx, head.Size); err != nil {
+		return out, err
+	}
+	out.Wall, out.CPU = time.Since(began), processor()-cpu
+	return out, nil
+}
+
+// stream publishes as fast as the publisher takes records.
+func stream(ctx context.Context, p *ingest.Publisher, records *load.Records, n int, progress func(done, total int)) error {
+	waiting := make(chan *ingest.Pending, 64<<10)
+	refused := make(chan error, 1)
+	go func() {
+		var err error
+		for r := range waiting {
+			if _, e := r.Wait(ctx); e != nil && err == nil {
+				err = e
+			}
+		}
+		refused <- err
+	}()
+	var err error
+	var record []byte
+	for i := range n {
+		var workspace string
+		record, workspace = records.Next(record[:0])
+		var r *ingest.Pending
+		if r, err = p.PublishAsync(ctx, workspace, chain.OwnType, record); err != nil {
+			break
+		}
+		waiting <- r
+		if i&(1<<12-1) == 0 {
+			progress(i, n)
+		}
+	}
+	close(waiting)
+	return errors.Join(err, <-refused)
+}
+
+// await publishes from many callers, each of which waits until the ledger has its
+// record before it publishes the next.
+func (r *Rig) await(ctx context.Context, p *ingest.Publisher, seed uint64, n int) ([]time.Duration, error) {
+	return EachCaller(n, func(caller, share int) ([]time.Duration, error) {
+		return r.awaitEach(ctx, p, load.New(seed+uint64(caller)), share)
+	})
+}
+
+func (r *Rig) awaitEach(ctx context.Context, p *ingest.Publisher, records *load.Records, n int) ([]time.Duration, error) {
+	took := make([]time.Duration, 0, n)
+	var record []byte
+	for range n {
+		var workspace string
+		record, workspace = records.Next(record[:0])
+		began := time.Now()
+		ack, err := p.Publish(ctx, workspace, record)
+		if err != nil {
+			return took, err
+		}
+		if _, err := r.service.Ledger().Await(ctx, ack.Sequence, ack.Place); err != nil {
+			return took, err
+		}
+		took = append(took, time.Since(began))
+	}
+	return took, nil
+}
+
+// paced publishes at a fixed rate whatever becomes of the records before, and
+// times each from when it was due: a record that is held up by others counts its
+// waiting too.
+func (r *Rig) paced(ctx context.Context, p *ingest.Publisher, seed uint64, n int) ([]time.Duration, error) {
+	records := load.New(seed)
+	took, failed := make([]time.Duration, n), make([]error, n)
+	began := time.Now()
+	var wg sync.WaitGroup
+	defer wg.Wait()
+	for i := range n {
+		due := began.Add(time.Duration(i) * time.Second / latencyRate)
+		time.Sleep(time.Until(due))
+		record, workspace := records.Next(nil)
+		pending, err := p.PublishAsync(ctx, workspace, chain.OwnType, record)
+		if err != nil {
+			return nil, err
+		}
+		wg.Go(func() {
+			ack, err := pending.Wait(ctx)
+			if err == nil {
+				_, err = r.service.Ledger().Await(ctx, ack.Sequence, ack.Place)
+			}
+			took[i], failed[i] = time.Since(due), err
+		})
+	}
+	wg.Wait()
+	return took, errors.Join(failed...)
+}

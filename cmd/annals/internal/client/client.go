@@ -1,0 +1,40 @@
+// Package client is a running server as the commands see it: over HTTP, by its
+// published API and nothing else. What readers need is in annals/query/client;
+// here is the rest: recording, whether the server works, its indexes.
+//
+// The rule it exists for: what the server says is passed on as it was said. A
+// refusal becomes an error with the server's own words; records stay the bytes
+// that came.
+package client
+
+import (
+	"context"
+
+	"annals/query/client"
+)
+
+// What readers and commands share.
+type (
+	Item           = client.Item
+	Page           = client.Page
+	Problem        = client.Problem
+	UnreachedError = client.UnreachedError
+)
+
+// Client asks one server.
+type Client struct{ *client.Client }
+
+// New returns a client of the server at a URL, such as http://127.0.0.1:8080.
+func New(base string) (*Client, error) {
+	c, err := client.New(base, client.Options{})
+	if err != nil {
+		return nil, err
+	}
+	return &Client{c}, nil
+}
+
+// Ready returns nil when the server reads and records.
+func (c *Client) Ready(ctx context.Context) error {
+	_, err := c.Get(ctx, "/readyz", nil, "")
+	return err
+}

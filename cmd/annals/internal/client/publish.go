@@ -1,0 +1,128 @@
+package client
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"net/http"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"annals/query/client"
+
+	"github.com/go-json-experiment/json"
+)
+
+// Outcome is what became of one record.
+type Outcome struct {
+	Status    string  `json:"status"` // recorded, duplicate, conflict, rejected, accepted, unknown; [Unsent]
+	ID        string  `json:"id"`
+	ULID      string  `json:"ulid"`
+	Index     *uint64 `json:"index"`
+	Kind      string  `json:"kind"`
+	EntryHash string  `json:"entry_hash"`
+	Code      string  `json:"code"`
+	Pointer   string  `json:"pointer"`
+	Detail    string  `json:"detail"`
+}
+
+// Unsent is the status of a record that has surely reached no stream: nobody was
+// there to send it to, or the server said that it stored nothing.
+const Unsent = "unsent"
+
+// How often a request that got no good answer is sent again, and how long after.
+const (
+	publishTries = 6
+	publishPause = 200 * time.Millisecond
+)
+
+// Publish records lines under a workspace and returns what became of each, in
+// their order. again says that every line has an id, so that sending them a
+// second time is harmless; then passing troubles are waited out. With an error
+// the outcomes say what is known, as far as anything is.
+func (c *Client) Publish(ctx context.Context, workspace string, lines [][]byte, again bool) ([]Outcome, error) {
+	body := append(bytes.Join(lines, []byte{'\n'}), '\n')
+	path := "/v1/workspaces/" + url.PathEscape(workspace) + "/records?wait=recorded"
+	unsent := true // of every try so far
+	for try := 1; ; try++ {
+		outcomes, err := c.publish(ctx, path, body, len(lines))
+		unsent = unsent && notStored(err)
+		if unsent {
+			outcomes = slices.Repeat([]Outcome{{Status: Unsent}}, len(lines))
+		}
+		if err == nil || !again || try == publishTries || !passing(err) {
+			return outcomes, err
+		}
+		select {
+		case <-time.After(publishPause << (try - 1)):
+		case <-ctx.Done():
+			return outcomes, err
+		}
+	}
+}
+
+// notStored reports whether a request that failed has surely stored nothing.
+func notStored(err error) bool {
+	var none *UnreachedError
+	var p *Problem
+	return errors.As(err, &none) && none.Unsent || errors.As(err, &p) && p.Code == "not_recording"
+}
+
+// passing reports whether sending the same again may help.
+func passing(err error) bool {
+	var none *UnreachedError
+	var p *Problem
+	return errors.As(err, &none) || errors.As(err, &p) && p.Code != "not_recording" && (p.Status == http.StatusServiceUnavailable || p.Status == http.StatusGatewayTimeout)
+}
+
+func (c *Client) publish(ctx context.Context, path string, body []byte, n int) ([]Outcome, error) {
+	a, err := c.Do(ctx, http.MethodPost, path, body, "Content-Type", "application/x-ndjson")
+	if err != nil {
+		return nil, err
+	}
+	// A problem may have items too: what became of each as far as it is known.
+	var told struct {
+		Items []Outcome `json:"items"`
+	}
+	unread := json.Unmarshal(a.Body, &told)
+	switch {
+	case a.Status == http.StatusOK && unread != nil:
+		return nil, client.Foreign(unread)
+	case a.Status == http.StatusOK && len(told.Items) != n:
+		return nil, client.Foreign(errors.New("it answered for " + strconv.Itoa(len(told.Items)) + " of " + strconv.Itoa(n) + " records"))
+	case a.Status == http.StatusOK:
+		return told.Items, nil
+	}
+	err = a.Problem()
+	var p *Problem
+	switch {
+	case !errors.As(err, &p):
+		return nil, err
+	case p.Code == "all_refused" && len(p.Errors) == n:
+		return refused(p, n), nil
+	case len(told.Items) == n:
+		return told.Items, err
+	}
+	return nil, err
+}
+
+// refused takes apart the answer to a batch in which no record was one: each
+// place begins with the record's.
+func refused(p *Problem, n int) []Outcome {
+	out := make([]Outcome, n)
+	for _, e := range p.Errors {
+		number, rest, _ := strings.Cut(strings.TrimPrefix(e.Pointer, "/"), "/")
+		i, err := strconv.Atoi(number)
+		if err != nil || i < 0 || i >= n {
+			continue
+		}
+		if rest != "" {
+			rest = "/" + rest
+		}
+		out[i] = Outcome{Status: "rejected", Code: e.Code, Pointer: rest, Detail: e.Detail}
+	}
+	return out
+}

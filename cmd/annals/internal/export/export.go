@@ -1,0 +1,127 @@
+// Package export writes a ledger as static files: its checkpoint, its tiles and
+// bundles of entries (C2SP tlog-tiles), and its key history.
+//
+// The rule it exists for: whoever reads a ledger must not depend on whoever runs
+// it. What stands in the folder is all that an audit needs, any web server can
+// serve it, and it can be carried away on a disk. It holds no payloads and no
+// secrets.
+//
+// An export may be broken off at any moment and begun again: each file is whole or
+// absent, what is there already is not written again, and the checkpoint, which
+// says how much there is, comes last.
+package export
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"sync/atomic"
+
+	"golang.org/x/sync/errgroup"
+
+	"annals/cmd/annals/internal/durable"
+	"annals/ledger/proof"
+	"annals/ledger/proof/tiles"
+)
+
+// Options of an export.
+type Options struct {
+	Dir        string           // where to; made when it isn't there
+	Checkpoint proof.Checkpoint // what of; opened by the caller
+	// Read returns a file of the log.
+	Read func(ctx context.Context, name tiles.Name) ([]byte, error)
+	// Retired are the last checkpoints by keys that sign no more. They go into the key
+	// history, which is made of the files that were written.
+	Retired [][]byte
+	// Progress is told how many files of how many are there, from many goroutines;
+	// nil: nobody.
+	Progress func(done, of uint64)
+}
+
+// writers is how many files are written at once: each waits for the disk.
+const writers = 16
+
+// Write writes the export.
+func Write(ctx context.Context, o Options) error {
+	var done atomic.Uint64
+	of := tiles.Count(o.Checkpoint.Size)
+	if err := o.mayWrite(); err != nil {
+		return err
+	}
+	group, each := errgroup.WithContext(ctx)
+	group.SetLimit(writers)
+	for name := range tiles.Needed(o.Checkpoint.Size) {
+		if each.Err() != nil {
+			break
+		}
+		group.Go(func() error {
+			err := o.file(each, name)
+			if n := done.Add(1); o.Progress != nil {
+				o.Progress(n, of)
+			}
+			return err
+		})
+	}
+	if err := cmp.Or(group.Wait(), ctx.Err()); err != nil {
+		return err
+	}
+	history, err := o.history(ctx)
+	if err != nil {
+		return fmt.Errorf("the key history: %w", err)
+	}
+	if err := durable.Replace(filepath.Join(o.Dir, tiles.KeysFile), history); err != nil {
+		return err
+	}
+	return durable.Replace(filepath.Join(o.Dir, tiles.CheckpointPath), o.Checkpoint.Note)
+}
+
+// mayWrite refuses a folder that holds something else, or a later export: the files
+// of two ledgers in one folder are no ledger.
+func (o *Options) mayWrite() error {
+	if err := durable.Dir(o.Dir); err != nil {
+		return err
+	}
+	note, err := os.ReadFile(filepath.Join(o.Dir, tiles.CheckpointPath))
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		list, err := os.ReadDir(o.Dir)
+		for _, f := range list {
+			if f.Name() != "tile" && f.Name() != tiles.KeysFile && !durable.Temporary(f.Name()) {
+				return fmt.Errorf("%s holds %s and no export: name an empty folder or a new one", o.Dir, f.Name())
+			}
+		}
+		return err
+	case err != nil:
+		return err
+	}
+	before, err := proof.ParseCheckpoint(note)
+	switch {
+	case err != nil:
+		return fmt.Errorf("%s holds an export whose checkpoint can't be read: %w", o.Dir, err)
+	case before.Origin != o.Checkpoint.Origin:
+		return fmt.Errorf("%s holds an export of %s, and this is %s: name another folder", o.Dir, before.Origin, o.Checkpoint.Origin)
+	case before.Size > o.Checkpoint.Size:
+		return fmt.Errorf("%s holds an export of %d entries, and this is of %d: name another folder", o.Dir, before.Size, o.Checkpoint.Size)
+	}
+	return nil
+}
+
+// file writes one file, if it isn't there.
+func (o *Options) file(ctx context.Context, name tiles.Name) error {
+	path := filepath.Join(o.Dir, filepath.FromSlash(name.Path()))
+	if b, err := os.ReadFile(path); err == nil && name.Fits(b) {
+		return nil
+	}
+	b, err := o.Read(ctx, name)
+	if err != nil {
+		return err
+	}
+	if err := durable.Dir(filepath.Dir(path)); err != nil {
+		return err
+	}
+	return durable.Replace(path, b)
+}

@@ -1,0 +1,203 @@
+package reconcile
+
+import (
+	"bytes"
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+
+	"annals/ledger/chain"
+	"annals/ledger/proof"
+	"annals/ledger/proof/tiles"
+	"annals/query/client"
+
+	"golang.org/x/mod/sumdb/tlog"
+)
+
+// leaf reads one entry, with what stands beside it where the source has that.
+func (l *Ledger) leaf(ctx context.Context, index uint64) (chain.Leaf, error) {
+	for leaf, err := range l.Source.Leaves(ctx, index, index+1) {
+		if err != nil {
+			return chain.Leaf{}, err
+		}
+		out := chain.Leaf{Raw: bytes.Clone(leaf.Raw)}
+		if out.Entry, err = chain.ParseEntry(out.Raw); err != nil {
+			return out, fmt.Errorf("entry %d: %w", index, err)
+		}
+		if leaf.Payload != nil {
+			out.Payload = leaf.Payload.Clone()
+		}
+		return out, nil
+	}
+	return chain.Leaf{}, fmt.Errorf("entry %d is missing; `annals verify` says what is wrong", index)
+}
+
+func (l *Ledger) entry(ctx context.Context, index uint64) (*chain.Entry, error) {
+	leaf, err := l.leaf(ctx, index)
+	return &leaf.Entry, err
+}
+
+// find finds the entry of a place of a message: entries are in order of epoch,
+// sequence and place. Of several epochs that have the sequence it takes the last.
+func (l *Ledger) find(ctx context.Context, sequence uint64, place uint16) (*chain.Entry, bool, error) {
+	for epoch := int64(l.last.Epoch); epoch >= 0; epoch-- {
+		from, to := uint64(0), l.Checkpoint.Size
+		for from < to { // the first entry that isn't before it
+			middle := from + (to-from)/2
+			e, err := l.entry(ctx, middle)
+			if err != nil {
+				return nil, false, err
+			}
+			if e.Epoch < uint32(epoch) || e.Epoch == uint32(epoch) && stands(e, sequence, place) < 0 {
+				from = middle + 1
+			} else {
+				to = middle
+			}
+		}
+		if from == l.Checkpoint.Size {
+			continue
+		}
+		e, err := l.entry(ctx, from)
+		if err != nil {
+			return nil, false, err
+		}
+		if e.Epoch == uint32(epoch) && stands(e, sequence, place) == 0 {
+			return e, true, nil
+		}
+	}
+	return nil, false, nil
+}
+
+// stands says whether an entry stands before a place of a message, for it, or
+// behind it. A gap stands for every place of the messages that it covers.
+func stands(e *chain.Entry, sequence uint64, place uint16) int {
+	if e.Kind == chain.KindGap {
+		switch {
+		case e.Reaches() < sequence:
+			return -1
+		case e.Sequence > sequence:
+			return 1
+		}
+		return 0
+	}
+	return cmp.Or(cmp.Compare(e.Sequence, sequence), cmp.Compare(e.Place, place))
+}
+
+// included checks that an entry is in the signed tree.
+func (l *Ledger) included(ctx context.Context, e *chain.Entry) (wrong, err error) {
+	p, err := tlog.ProveRecord(int64(l.Checkpoint.Size), int64(e.Index), l.nodes(ctx))
+	if err != nil {
+		return nil, err
+	}
+	return proof.CheckInclusion(l.Checkpoint.Size, l.Checkpoint.Root, e.Index, chain.LeafHash(e.Append(nil)), hashes(p)), nil
+}
+
+// consistency is the proof that the signed tree begins with one of a size.
+func (l *Ledger) consistency(ctx context.Context, size uint64) ([]chain.Hash, error) {
+	if size == 0 {
+		return nil, nil
+	}
+	p, err := tlog.ProveTree(int64(l.Checkpoint.Size), int64(size), l.nodes(ctx))
+	return hashes(p), err
+}
+
+func hashes(p []tlog.Hash) []chain.Hash {
+	out := make([]chain.Hash, len(p))
+	for i := range p {
+		out[i] = chain.Hash(p[i])
+	}
+	return out
+}
+
+// nodes serves tlog the nodes that the source has; what is wrong with them shows in
+// the proof.
+func (l *Ledger) nodes(ctx context.Context) tlog.HashReader {
+	return tlog.HashReaderFunc(func(indexes []int64) ([]tlog.Hash, error) {
+		out := make([]tlog.Hash, len(indexes))
+		for i, at := range indexes {
+			h, err := l.node(ctx, at)
+			if err != nil {
+				return nil, err
+			}
+			out[i] = h
+		}
+		return out, nil
+	})
+}
+
+func (l *Ledger) node(ctx context.Context, at int64) (tlog.Hash, error) {
+	level, n := tlog.SplitStoredHashIndex(at)
+	if level == 0 {
+		leaf, err := l.leaf(ctx, uint64(n))
+		return tlog.Hash(chain.LeafHash(leaf.Raw)), err
+	}
+	for h, err := range l.Source.Nodes(ctx, level, uint64(n), uint64(n)+1) {
+		return tlog.Hash(h), err
+	}
+	// A source of tiles has each eighth level; those between are made of one tile.
+	if below := level / tiles.Levels * tiles.Levels; below < level {
+		span := uint64(1) << (level - below)
+		var row []tlog.Hash
+		for h, err := range l.Source.Nodes(ctx, below, uint64(n)*span, uint64(n+1)*span) {
+			if err != nil {
+				return tlog.Hash{}, err
+			}
+			row = append(row, tlog.Hash(h))
+		}
+		for ; len(row) > 1 && uint64(len(row)) == span; span /= 2 {
+			for i := range len(row) / 2 {
+				row[i] = tlog.NodeHash(row[2*i], row[2*i+1])
+			}
+			row = row[:len(row)/2]
+		}
+		if span == 1 && len(row) == 1 {
+			return row[0], nil
+		}
+	}
+	return tlog.Hash{}, fmt.Errorf("node %d of level %d is missing; `annals verify` says what is wrong", n, level)
+}
+
+// Beside reads payloads from the source itself: a ledger's folder.
+func (l *Ledger) Beside(ctx context.Context, _ string, e *chain.Entry) (*chain.Payload, error) {
+	leaf, err := l.leaf(ctx, e.Index)
+	if err != nil || leaf.Payload == nil {
+		return nil, err
+	}
+	p := leaf.Payload
+	switch p.Kept {
+	case chain.KeptWhole:
+		return p, nil
+	case chain.KeptNone:
+		return nil, nil
+	}
+	original, err := l.leaf(ctx, e.Ref)
+	if err != nil {
+		return nil, err
+	}
+	_, record := original.Record()
+	if record == nil {
+		return nil, nil // it was erased, and the duplicate's with it
+	}
+	body := bytes.Join([][]byte{p.Before, record, p.After}, nil)
+	return &chain.Payload{Salt: p.Salt, Envelope: p.Envelope, Body: body}, nil
+}
+
+// Asked asks a server for payloads.
+func Asked(c *client.Client) func(context.Context, string, *chain.Entry) (*chain.Payload, error) {
+	return func(ctx context.Context, workspace string, e *chain.Entry) (*chain.Payload, error) {
+		text, err := c.Receipt(ctx, workspace, e.ULID.String(), true)
+		if err != nil {
+			if p, ok := errors.AsType[*client.Problem](err); ok && p.Status == http.StatusNotFound {
+				return nil, fmt.Errorf("the server has entry %d in its tree and says that the workspace %s has none: %w", e.Index, workspace, err)
+			}
+			return nil, err
+		}
+		r, err := proof.ParseReceipt(text)
+		if err != nil {
+			return nil, fmt.Errorf("the server's receipt of entry %d: %w", e.Index, err)
+		}
+		return r.Payload, nil
+	}
+}

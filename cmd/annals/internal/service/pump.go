@@ -1,0 +1,314 @@
+package service
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync/atomic"
+	"time"
+
+	"annals/ingest"
+	"annals/ledger"
+	"annals/ledger/chain"
+
+	"github.com/nats-io/nats.go"
+)
+
+// pump carries messages from the stream into the ledger, until it is stopped or
+// something says that going on would fork the ledger or hide a loss. Then what
+// was recorded can still be read.
+type pump struct {
+	ledger *ledger.Ledger
+	nc     *nats.Conn
+	stream ingest.StreamOptions
+	known  ingest.Identity
+	mirror string // a stream that mirrors the log; "": there is none
+	log    *slog.Logger
+	fatal  func(error)
+
+	reader  atomic.Pointer[ingest.Reader]
+	trouble atomic.Pointer[error] // why there is no reader yet
+	opened  chan struct{}         // closed with the first reader, or the verdict
+
+	cancel context.CancelFunc
+	done   chan struct{}
+	ended  context.Context // done with the verdict as its cause
+	end    context.CancelCauseFunc
+
+	// At a hole: which one, and what ends with it.
+	hole      atomic.Pointer[ingest.HoleError] // nil: there is none
+	free      atomic.Pointer[context.Context]  // done where a hole is met
+	clear     atomic.Pointer[context.CancelFunc]
+	nudged    chan struct{}
+	holeRetry time.Duration
+	repaired  atomic.Uint64 // messages that the ladder brought
+}
+
+// newPump starts a pump on the service's line.
+func (s *Service) newPump() *pump {
+	p := &pump{
+		ledger: s.ledger, nc: s.line.nc, log: s.o.Logger, fatal: s.o.Fatal,
+		known: s.identity(), mirror: s.o.Mirror,
+		opened: make(chan struct{}), done: make(chan struct{}),
+		nudged: make(chan struct{}, 1), holeRetry: holeRetry,
+	}
+	if s.o.holeRetry > 0 {
+		p.holeRetry = s.o.holeRetry
+	}
+	p.reopen()
+	ctx, cancel := context.WithCancel(context.Background())
+	p.cancel = cancel
+	p.ended, p.end = context.WithCancelCause(context.Background())
+	go p.run(ctx)
+	return p
+}
+
+func (p *pump) run(ctx context.Context) {
+	defer close(p.done)
+	err := p.carry(ctx)
+	if stopped := p.ledger.Err(); stopped != nil {
+		err = stopped
+	} else if ctx.Err() != nil {
+		err = errStopped
+	}
+	p.end(err)
+	p.open()
+	var storage *ledger.StorageError
+	switch {
+	case errors.Is(err, errStopped), errors.Is(err, ledger.ErrClosed):
+	case errors.As(err, &storage):
+		p.fatal(err) // what is durable is unknown until the folder is opened anew
+	default:
+		p.log.Error("recording has stopped; reads are served", "error", err)
+	}
+}
+
+var errStopped = errors.New("the server is stopping")
+
+// open lets go whoever waits for the first reader or the verdict. It is called
+// by run's goroutine only.
+func (p *pump) open() {
+	select {
+	case <-p.opened:
+	default:
+		close(p.opened)
+	}
+}
+
+// carry reads and appends until ctx ends or there is a verdict.
+func (p *pump) carry(ctx context.Context) error {
+	go p.stopReading(ctx)
+	for {
+		r, err := p.connect(ctx)
+		if err != nil {
+			return err
+		}
+		p.reader.Store(r)
+		p.open()
+		err = p.read(ctx, r)
+		var hole *ingest.HoleError
+		if errors.As(err, &hole) {
+			err = p.overcome(ctx, r, hole)
+		}
+		r.Close()
+		if err != nil {
+			return err
+		}
+	}
+}
+
+// read appends what a reader brings until that ends.
+func (p *pump) read(ctx context.Context, r *ingest.Reader) error {
+	for {
+		msgs, err := r.Next(ctx)
+		if err != nil {
+			return err
+		}
+		if err := p.ledger.Append(ctx, msgs); err != nil {
+			return err
+		}
+		p.unblock()
+	}
+}
+
+// stopReading ends the pump when the fold stops while no message comes, so that
+// the reason is said at once.
+func (p *pump) stopReading(ctx context.Context) {
+	select {
+	case <-p.ledger.Stopped():
+		p.cancel()
+	case <-ctx.Done():
+	}
+}
+
+// connect opens a reader at the ledger's position, trying until it can or there
+// is a verdict.
+func (p *pump) connect(ctx context.Context) (*ingest.Reader, error) {
+	wait := 50 * time.Millisecond
+	for {
+		r, err := p.tryConnect(ctx)
+		if err == nil {
+			return r, nil
+		}
+		if isVerdict(err) || ctx.Err() != nil {
+			return nil, err
+		}
+		p.trouble.Store(&err)
+		p.log.Warn("the stream can't be read; trying again", "error", err, "in", wait.String())
+		select {
+		case <-time.After(wait):
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		}
+		wait = min(2*wait, 5*time.Second)
+	}
+}
+
+func (p *pump) tryConnect(ctx context.Context) (*ingest.Reader, error) {
+	at := p.ledger.Position()
+	r, err := ingest.OpenReader(ctx, p.nc, ingest.ReaderOptions{Position: at, Identity: p.known, Logger: p.log})
+	if isStranger(err) {
+		next, why, unasked := succeeds(ctx, p.ledger, p.nc)
+		switch {
+		case unasked != nil:
+			return nil, unasked
+		case why != nil:
+			return nil, fmt.Errorf("%w; %w", err, why)
+		case next == nil:
+			return nil, err
+		}
+		p.log.Warn("an operator has the ledger go on with another stream", "epoch", next.start.Epoch, "folded", at.Sequence, "error", err)
+		p.known = next.identity
+		r, err = ingest.OpenReader(ctx, p.nc, ingest.ReaderOptions{Position: next.before(), Identity: next.identity, Logger: p.log})
+	}
+	if err != nil {
+		return nil, err
+	}
+	// The stream is there, so this makes none: it compares its configuration.
+	if err := ingest.EnsureStream(ctx, p.nc, p.stream); err != nil {
+		r.Close()
+		return nil, err
+	}
+	return r, nil
+}
+
+// isVerdict tells what must stop the fold from what passes.
+func isVerdict(err error) bool {
+	var drift *ingest.DriftError
+	var retention *ingest.RetentionError
+	var hole *ingest.HoleError
+	return isStranger(err) || errors.As(err, &drift) || errors.As(err, &retention) || errors.As(err, &hole)
+}
+
+// isStranger reports whether a verdict says that the stream is not the one that
+// the ledger folds.
+func isStranger(err error) bool {
+	var rewound *ingest.RewoundError
+	var forked *ingest.ForkedError
+	var recreated *ingest.RecreatedError
+	return errors.As(err, &rewound) || errors.As(err, &forked) || errors.As(err, &recreated) || errors.Is(err, ingest.ErrNoStream)
+}
+
+// settled waits for the first reader or the verdict.
+func (p *pump) settled(ctx context.Context) error {
+	select {
+	case <-p.opened:
+		return nil
+	case <-ctx.Done():
+		if t := p.trouble.Load(); t != nil {
+			return *t
+		}
+		return ctx.Err()
+	}
+}
+
+// stopped returns why nothing is recorded any more, nil while it is.
+func (p *pump) stopped() error {
+	if p.ended.Err() == nil {
+		return nil
+	}
+	if err := p.ledger.Err(); err != nil {
+		return err
+	}
+	return context.Cause(p.ended)
+}
+
+// stranger returns the verdict that the stream is not the ledger's, if that is
+// what stopped the pump.
+func (p *pump) stranger() error {
+	if err := p.stopped(); isStranger(err) {
+		return err
+	}
+	return nil
+}
+
+// health returns why nothing is being recorded at the moment.
+func (p *pump) health() error {
+	if err := p.stopped(); err != nil {
+		return err
+	}
+	if hole := p.hole.Load(); hole != nil {
+		return hole
+	}
+	r := p.reader.Load()
+	if r == nil {
+		if t := p.trouble.Load(); t != nil {
+			return *t
+		}
+		return errors.New("the stream is not being read yet")
+	}
+	if s := p.nc.Status(); s != nats.CONNECTED {
+		return errors.New("the connection to NATS is down: " + s.String())
+	}
+	return r.Trouble()
+}
+
+// check compares the stream with what was read of it.
+func (p *pump) check(ctx context.Context) error {
+	if err := p.stopped(); err != nil {
+		return err
+	}
+	r := p.reader.Load()
+	if r == nil {
+		return errors.New("the stream is not being read yet")
+	}
+	return r.Check(ctx)
+}
+
+// stop stops the pump and waits for its end. What was appended stays appended.
+func (p *pump) stop() {
+	p.cancel()
+	<-p.done
+}
+
+// await is the ledger's Await, which also ends when the pump does, or stands at a
+// hole: what it did not carry will not be recorded before somebody has mended the
+// cause.
+func (p *pump) await(ctx context.Context, sequence uint64, place uint16) (chain.Receipt, error) {
+	for {
+		receipt, err := p.awaitFree(ctx, sequence, place)
+		switch {
+		case err == nil || ctx.Err() != nil:
+			return receipt, err
+		case p.ended.Err() != nil:
+			return receipt, p.stopped()
+		}
+		if hole := p.hole.Load(); hole != nil {
+			return receipt, hole
+		}
+		if !errors.Is(err, context.Canceled) {
+			return receipt, err
+		}
+		// The hole was overcome meanwhile.
+	}
+}
+
+// awaitFree waits as long as nothing is in the way.
+func (p *pump) awaitFree(ctx context.Context, sequence uint64, place uint16) (chain.Receipt, error) {
+	waiting, cancel := context.WithCancel(ctx)
+	defer cancel()
+	defer context.AfterFunc(p.ended, cancel)()
+	defer context.AfterFunc(*p.free.Load(), cancel)()
+	return p.ledger.Await(waiting, sequence, place)
+}

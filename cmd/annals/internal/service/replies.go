@@ -1,0 +1,29 @@
+package service
+
+import (
+	"fmt"
+
+	"annals/ingest"
+	"annals/ingest/door"
+	"annals/ledger"
+)
+
+// answer starts request/reply on NATS, where producers reach it. Where none are
+// let in, nobody is there to ask.
+func (s *Service) answer() error {
+	if s.pump.stranger() != nil {
+		return nil
+	}
+	var err error
+	s.unvouched, err = ingest.NewPublisher(s.line.nc, ingest.PublisherOptions{Root: ingest.RootActivity, Logger: s.o.Logger})
+	if err != nil {
+		return fmt.Errorf("the publisher of request/reply: %w", err)
+	}
+	s.replies, err = door.Serve(s.line.nc, door.ServiceOptions{
+		Options: door.Options{
+			Publish: s.through(s.unvouched), Await: s.pump.await, Get: s.ledger.Get, Receipts: s.api.Receipts, Logger: s.o.Logger,
+		},
+		Tag: s.ledger.Tag, Absent: ledger.ErrNotFound, Version: s.o.Version,
+	})
+	return err
+}

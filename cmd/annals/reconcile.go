@@ -1,0 +1,217 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+
+	"annals/cmd/annals/internal/audit"
+	"annals/cmd/annals/internal/reconcile"
+	"annals/cmd/annals/internal/show"
+	"annals/ingest"
+	"annals/ledger/chain"
+	"annals/ledger/proof"
+	"annals/ledger/proof/tiles"
+
+	"github.com/go-json-experiment/json"
+	"github.com/spf13/cobra"
+)
+
+// reconcileCodes are the exit codes of verdicts; frozen, as the names are.
+var reconcileCodes = map[reconcile.Verdict]int{
+	reconcile.Satisfied:    exitOK,
+	reconcile.Erased:       exitOK,
+	reconcile.Contradicted: 10,
+	reconcile.NotRecorded:  11,
+	reconcile.Pending:      12,
+}
+
+// reconciling is what one run was asked for.
+type reconciling struct{ receipts, url, data, key, output string }
+
+func (a *app) reconcile() *cobra.Command {
+	v := &reconciling{}
+	cmd := &cobra.Command{
+		Use:   "reconcile --receipts DIR --key VKEY",
+		Short: "Hold kept receipts against the ledger",
+		Long: `Hold what a producer kept (claims and receipts, by the SDK's option Receipts)
+against the ledger as it is now, and say of each:
+
+  satisfied              its entry is in the signed tree, and of the same bytes
+  satisfied_erased       its entry is in the signed tree, and its payload is gone
+  pending                the signed tree does not reach it yet
+  accepted_not_recorded  the stream acknowledged it, the ledger went past it, and
+                         has no entry of it
+  contradicted           the ledger shows something else than it signed, or than
+                         was published
+
+--key VKEY is the ledger's verifier key, from somebody other than who shows the
+ledger. With --url, everything is asked of a server; with --data, of the folder of
+a ledger whose server is stopped, and the checkpoint beside it.
+
+Exits with 0 when all are satisfied, else by the gravest: 10 contradicted, 11
+accepted_not_recorded, 12 pending; 1 when it could not be told.`,
+		Example: `  annals reconcile --receipts ./receipts --url https://annals.example --key "$VKEY"
+  annals reconcile --receipts ./receipts --data ./annals-data --key "$VKEY" -o json`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			switch {
+			case v.receipts == "":
+				return usagef("which receipts? Name their folder with --receipts")
+			case v.key == "":
+				return usagef("--key VKEY is missing, the ledger's verifier key: without it a ledger can say anything")
+			case v.output != "text" && v.output != "json":
+				return usagef("-o is text or json, not %q", v.output)
+			case cmd.Flags().Changed("data") && cmd.Flags().Changed("url"):
+				return usagef("give one of --data and --url: they are two ledgers")
+			}
+			if _, err := proof.ParseKey(v.key); err != nil {
+				return &usageError{err}
+			}
+			if !cmd.Flags().Changed("data") {
+				v.data = ""
+			}
+			return a.runReconcile(cmd.Context(), v)
+		},
+	}
+	cmd.Flags().StringVar(&v.receipts, "receipts", "", "the folder of receipts, `DIR`")
+	urlFlag(cmd, &v.url)
+	dataFlag(cmd, &v.data)
+	cmd.Flags().StringVar(&v.key, "key", "", "the ledger's verifier key: `VKEY`")
+	cmd.Flags().StringVarP(&v.output, "output", "o", "text", "text or json")
+	return cmd
+}
+
+// reconciled is the report.
+type reconciled struct {
+	Verdict reconcile.Verdict         `json:"verdict"` // the gravest
+	Counts  map[reconcile.Verdict]int `json:"counts"`
+	Size    uint64                    `json:"size"` // of the checkpoint that they were held against
+	Root    chain.Hash                `json:"root"`
+	Claims  []reconcile.Item          `json:"claims"`
+}
+
+func (a *app) runReconcile(ctx context.Context, v *reconciling) error {
+	l, closing, err := a.ledgerFor(ctx, v)
+	if err != nil {
+		return err
+	}
+	defer closing()
+	out := reconciled{
+		Verdict: reconcile.Satisfied, Counts: map[reconcile.Verdict]int{}, Claims: []reconcile.Item{},
+		Size: l.Checkpoint.Size, Root: l.Checkpoint.Root,
+	}
+	bar := a.progress(-1, "reconciling", false)
+	defer func() { _ = bar.Finish() }()
+	for k, err := range ingest.ReadReceipts(v.receipts) {
+		if errors.Is(err, fs.ErrNotExist) {
+			return fmt.Errorf("there are no receipts in %s: %w", v.receipts, err)
+		} else if err != nil {
+			return fmt.Errorf("reading the receipts: %w", err)
+		}
+		item, err := l.Judge(ctx, &k)
+		if err != nil {
+			return fmt.Errorf("the record at place %d of message %d: %w", k.Place, k.Sequence, err)
+		}
+		_ = bar.Add(1)
+		out.Counts[item.Verdict]++
+		out.Claims = append(out.Claims, item)
+	}
+	for _, worst := range reconcile.Verdicts() {
+		if out.Counts[worst] > 0 {
+			out.Verdict = worst
+			break
+		}
+	}
+	if err := a.printReconciled(&out, v.output); err != nil {
+		return err
+	}
+	if code := reconcileCodes[out.Verdict]; code != exitOK {
+		return statusError(code)
+	}
+	return nil
+}
+
+// ledgerFor opens the ledger that v names, under its signed checkpoint.
+func (a *app) ledgerFor(ctx context.Context, v *reconciling) (*reconcile.Ledger, func(), error) {
+	ring, err := proof.NewKeyring(v.key)
+	if err != nil {
+		return nil, nil, err
+	}
+	l := &reconcile.Ledger{Ring: ring}
+	if v.data != "" {
+		signed, err := audit.ReadSigned(v.data)
+		if err != nil {
+			return nil, nil, err
+		}
+		if signed.Checkpoint == nil {
+			return nil, nil, fmt.Errorf("%s has no signed checkpoint: nothing there is vouched for; reconcile with --url, or with the folder of a server that has run", v.data)
+		}
+		if l.Checkpoint, err = ring.Open(signed.Checkpoint); err != nil {
+			return nil, nil, fmt.Errorf("the checkpoint of %s: %w", v.data, err)
+		}
+		src, err := openForAudit(v.data)
+		if err != nil {
+			return nil, nil, err
+		}
+		l.Source, l.Payload = src, l.Beside
+		return l, func() { _ = src.Close() }, nil
+	}
+	c, err := serverAt(v.url)
+	if err != nil {
+		return nil, nil, err
+	}
+	place, err := tiles.Open(v.url, tiles.Options{})
+	if err != nil {
+		return nil, nil, &usageError{err}
+	}
+	if l.Checkpoint, _, err = audit.Open(ctx, place, v.key); err != nil {
+		return nil, nil, errors.Join(err, place.Close())
+	}
+	if history, err := place.Keys(ctx); err == nil {
+		// Receipts may be older than the last rotation.
+		if h, err := proof.ParseKeyHistory(history); err == nil {
+			if followed, err := h.Verify(v.key); err == nil {
+				l.Ring = followed
+			}
+		}
+	}
+	l.Source, l.Payload = place.At(l.Checkpoint), reconcile.Asked(c.Client)
+	return l, func() { _ = place.Close() }, nil
+}
+
+func (a *app) printReconciled(r *reconciled, output string) error {
+	if output == "json" {
+		b, err := json.Marshal(r, json.Deterministic(true))
+		if err != nil {
+			return err
+		}
+		return a.printJSON(b)
+	}
+	shown := 0
+	for _, i := range r.Claims {
+		if i.Verdict == reconcile.Satisfied || i.Verdict == reconcile.Erased {
+			continue
+		}
+		if shown++; shown > maxShown {
+			continue
+		}
+		fmt.Fprintf(a.out, "%s: %s, place %d of message %d", i.Verdict, show.Clean(i.ID), i.Place, i.Sequence)
+		if i.Detail != "" {
+			fmt.Fprintf(a.out, ": %s", show.Clean(i.Detail))
+		}
+		fmt.Fprintln(a.out)
+	}
+	if shown > maxShown {
+		fmt.Fprintf(a.out, "and %d more; -o json lists them all\n", shown-maxShown)
+	}
+	fmt.Fprintf(a.out, "%d claims, held against %d entries:", len(r.Claims), r.Size)
+	for _, v := range reconcile.Verdicts() {
+		if r.Counts[v] > 0 {
+			fmt.Fprintf(a.out, " %d %s", r.Counts[v], v)
+		}
+	}
+	fmt.Fprintln(a.out)
+	return nil
+}

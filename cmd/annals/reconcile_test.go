@@ -1,0 +1,146 @@
+package main
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"annals/cmd/annals/internal/reconcile"
+	"annals/ingest"
+	"annals/ledger/chain"
+	"annals/query/client"
+
+	"github.com/go-json-experiment/json"
+	"github.com/nats-io/nats.go"
+)
+
+// TestReceiptsFromEndToEnd publishes with the SDK as a producer does, who keeps
+// receipts; then an auditor with the key alone holds them against the running
+// server, against its folder, and against another ledger.
+func TestReceiptsFromEndToEnd(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "data")
+	s := mustServe(t, dir)
+	key, _, status := annals(t, "keys", "public", "--data", dir)
+	if status != 0 {
+		t.Fatal(status)
+	}
+	key = strings.TrimSpace(key)
+
+	nc, err := nats.Connect(s.nats)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer nc.Close()
+	kept := filepath.Join(t.TempDir(), "receipts")
+	receipts, err := ingest.NewReceipts(t.Context(), nc, ingest.ReceiptOptions{Dir: kept, First: time.Millisecond})
+	if err != nil {
+		t.Fatal(err)
+	}
+	p, err := ingest.NewPublisher(nc, ingest.PublisherOptions{Receipts: receipts})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := range 30 {
+		record := fmt.Sprintf(`{"id":"e%d","type":"t","actor":{"id":"u"}}`, i/2) // each twice
+		if i == 29 {
+			record = `{"type":"t","actor":{"type":"user"}}`
+		}
+		if _, err := p.PublishAsync(t.Context(), "ws_7", chain.OwnType, []byte(record)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := p.Close(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if err := receipts.Flush(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if err := receipts.Close(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+
+	var report struct {
+		Verdict reconcile.Verdict         `json:"verdict"`
+		Counts  map[reconcile.Verdict]int `json:"counts"`
+		Claims  []reconcile.Item          `json:"claims"`
+	}
+	run := func(want int, args ...string) {
+		t.Helper()
+		out, errs, status := annals(t, append([]string{"reconcile", "-o", "json", "--receipts", kept}, args...)...)
+		if status != want {
+			t.Fatalf("%q exits with %d, want %d\n%s%s", args, status, want, out, errs)
+		}
+		report.Counts, report.Claims = nil, nil
+		if want == 1 || want == 2 {
+			return
+		}
+		if err := json.Unmarshal([]byte(out), &report); err != nil {
+			t.Fatalf("%v: %s", err, out)
+		}
+	}
+	run(0, "--url", s.url, "--key", key)
+	refused := ""
+	for _, i := range report.Claims {
+		if !i.Receipt || i.Index == nil {
+			t.Errorf("%+v", i)
+		}
+		if i.Kind == "rejection" {
+			refused = i.ULID
+		}
+	}
+	if report.Counts[reconcile.Satisfied] != 30 || refused == "" {
+		t.Fatalf("%v, a refusal %q", report.Counts, refused)
+	}
+
+	// The refusal, proven; offline too, and by nobody else's key.
+	text, errs, status := annals(t, "receipt", refused, "--workspace", "ws_7", "--url", s.url, "--key", key)
+	if status != 0 || !strings.Contains(text, "recorded: the refusal of a record") || !strings.Contains(text, "missing_actor_id") {
+		t.Errorf("%d %s%s", status, text, errs)
+	}
+	file := filepath.Join(t.TempDir(), "refusal.tlog-proof")
+	text, _, _ = annals(t, "receipt", refused, "--workspace", "ws_7", "--url", s.url, "-o", "receipt")
+	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if text, _, status := annals(t, "receipt", "--file", file, "--key", key, "-o", "json"); status != 0 || !strings.Contains(text, `"verified":true`) {
+		t.Errorf("%d %s", status, text)
+	}
+	if text, _, status := annals(t, "receipt", "--file", file); status != 1 || !strings.Contains(text, "NOT VERIFIED") {
+		t.Errorf("%d %s", status, text)
+	}
+	other := filepath.Join(t.TempDir(), "other")
+	stranger := mustServe(t, other)
+	strangers, _, _ := annals(t, "keys", "public", "--data", other)
+	strangers = strings.TrimSpace(strangers)
+	if text, _, status := annals(t, "receipt", "--file", file, "--key", strangers); status != 10 || !strings.Contains(text, "DOES NOT HOLD") {
+		t.Errorf("%d %s", status, text)
+	}
+	run(10, "--url", stranger.url, "--key", strangers) // contradicted: signed by somebody else
+	run(1, "--url", stranger.url, "--key", key)        // whose checkpoint is not by that key
+	run(2, "--url", s.url, "--key", "nonsense")
+	run(1, "--url", s.url, "--key", key, "--receipts", filepath.Join(kept, "none"))
+
+	// From Go.
+	c, err := client.New(s.url, client.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if text, err := c.Receipt(t.Context(), "ws_7", refused, false); err != nil || len(text) == 0 {
+		t.Error(err)
+	}
+	if hashes, size, err := c.Consistency(t.Context(), 3, 0); err != nil || size < 30 || len(hashes) == 0 {
+		t.Error(hashes, size, err)
+	}
+
+	if err := s.terminate(); err != nil {
+		t.Fatal(err)
+	}
+	run(0, "--data", dir, "--key", key)
+	if report.Counts[reconcile.Satisfied] != 30 {
+		t.Errorf("of the folder: %v", report.Counts)
+	}
+	run(1, "--data", dir, "--key", strangers)
+}

@@ -1,0 +1,59 @@
+package main
+
+import (
+	"strings"
+
+	"github.com/spf13/cobra"
+)
+
+// root is the command above the commands.
+func (a *app) root() *cobra.Command {
+	root := &cobra.Command{
+		Use:   "annals",
+		Short: "An audit ledger: publish, look up, verify",
+		Long: `Annals is an audit ledger. Services publish what somebody did; Annals keeps it
+in order for ever, shows it newest first, and lets anybody with a copy check that
+nothing was changed, dropped or reordered.
+
+Every flag can be given as an environment variable too: --nats-listen is
+ANNALS_NATS_LISTEN. The flag wins.`,
+		Example: `  annals demo                                     see it work, in a temporary folder
+  annals serve --data ./annals-data               run it
+  annals publish activity.jsonl --workspace ws_7  record a file
+  annals timeline --workspace ws_7 --user usr_dana
+  annals verify --data ./annals-data              check every byte (server stopped)`,
+		SilenceErrors: true,
+		SilenceUsage:  true,
+		Args: func(cmd *cobra.Command, args []string) error {
+			if len(args) == 0 {
+				return nil
+			}
+			if near := cmd.SuggestionsFor(args[0]); len(near) > 0 {
+				return usagef("there is no command %q; did you mean %s?", args[0], strings.Join(near, " or "))
+			}
+			return usagef("there is no command %q", args[0])
+		},
+		RunE:              func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+		PersistentPreRunE: func(cmd *cobra.Command, _ []string) error { return a.fromEnvironment(cmd) },
+	}
+	root.SuggestionsMinimumDistance = 2
+	root.CompletionOptions.HiddenDefaultCmd = true
+	root.SetFlagErrorFunc(flagError)
+	for _, cmd := range []*cobra.Command{
+		a.serve(), a.demo(), a.publish(), a.timeline(), a.counts(), a.tail(), a.record(), a.receipt(), a.verify(), a.evidence(), a.reconcile(), a.export(), a.keys(), a.rebuild(), a.gap(), a.epoch(), a.bench(), a.healthcheck(), a.version(),
+	} {
+		cmd.Args = a.arguments(cmd.Args)
+		root.AddCommand(cmd)
+	}
+	return root
+}
+
+// urlFlag adds the flag by which client commands find their server.
+func urlFlag(cmd *cobra.Command, url *string) {
+	cmd.Flags().StringVar(url, "url", "http://127.0.0.1:8080", "the server's `URL`")
+}
+
+// dataFlag adds the flag that names the data folder.
+func dataFlag(cmd *cobra.Command, data *string) {
+	cmd.Flags().StringVar(data, "data", "./annals-data", "the data `DIR`")
+}

@@ -1,0 +1,175 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"time"
+
+	"annals/cmd/annals/internal/natscontext"
+	"annals/cmd/annals/internal/service"
+	"annals/cmd/annals/internal/signer"
+
+	"github.com/spf13/cobra"
+)
+
+// stopTimeout bounds a clean stop: what is not acknowledged by then stays
+// unacknowledged, and is in the stream or not.
+const stopTimeout = 20 * time.Second
+
+// minCheckpoint is how close checkpoints may follow each other: each is two fsyncs.
+const minCheckpoint = 10 * time.Millisecond
+
+type serveFlags struct {
+	o         service.Options
+	target    natscontext.Target
+	logLevel  string
+	logFormat string
+
+	trim     bool
+	replicas []string
+}
+
+func (a *app) serve() *cobra.Command {
+	var f serveFlags
+	cmd := &cobra.Command{
+		Use:   "serve",
+		Short: "Run the ledger: the stream, recording, and the API",
+		Long: `Run the ledger in one process: a NATS server with JetStream on disk, the ledger,
+its indexes, and the API. Any NATS client can publish on activity.<workspace>.<type>.
+
+The data folder is made when it is absent or empty, and holds jetstream, ledger,
+projections and keys. One of them missing beside the others is an error: a loss to
+look into, not a beginning.
+
+With --nats or --context the stream is on a cluster instead, which must sync before
+it acknowledges; the data folder then has no jetstream.
+
+What is folded is removed from the stream, but for a margin. Other ledgers may fold a
+cluster's stream too, so there nothing is removed until --replicas names them all.
+
+SIGTERM or Ctrl-C stops it cleanly: what is in flight is answered. A second one ends
+it at once, which loses nothing that was acknowledged.`,
+		Example: `  annals serve
+  annals serve --data /var/lib/annals --listen 127.0.0.1:8080 --nats-listen 127.0.0.1:4222
+  annals serve --data ./annals-data --nats nats://n1:4222,nats://n2:4222 --creds annals.creds
+  annals serve --context production --stream-replicas 3
+  annals serve --context production --replica a --replicas a,b,c
+
+  nats req activity.ws_7.app.renamed '{"actor":{"type":"user","id":"usr_dana"}}'`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return a.runServe(cmd, &f)
+		},
+	}
+	fl := cmd.Flags()
+	dataFlag(cmd, &f.o.Data)
+	fl.StringVar(&f.o.Listen, "listen", "127.0.0.1:8080", "where HTTP is served, `HOST:PORT`; port 0 takes any free one")
+	fl.StringVar(&f.o.NATSListen, "nats-listen", "127.0.0.1:4222", "where the embedded NATS server listens, `HOST:PORT`; port 0 takes any free one")
+	fl.StringVar(&f.target.URL, "nats", "", "use the stream on a cluster at this `URL` instead of embedding a server")
+	fl.StringVar(&f.target.Creds, "creds", "", "credentials `FILE` for the cluster")
+	fl.StringVar(&f.target.Context, "context", "", "`NAME` of a context of the nats command line, for the cluster")
+	fl.IntVar(&f.o.StreamReplicas, "stream-replicas", 0, "how many of the cluster's servers hold the stream, when it has to be made: 1, 3 or 5")
+	fl.StringVar(&f.o.Origin, "origin", "", "the `NAME` of a ledger that has to be made: a URL without scheme, such as example.com/audit; it can't be changed later")
+	fl.DurationVar(&f.o.Checkpoint, "checkpoint-every", signer.DefaultEvery, "how often a growing ledger gets a signed checkpoint")
+	fl.BoolVar(&f.o.MLDSA, "mldsa", false, "a ledger that has to be made signs its checkpoints by an ML-DSA-44 key too, on a second line")
+	fl.BoolVar(&f.trim, "trim", true, "remove from the stream what is folded, but for the margin; on a cluster only with --replicas")
+	fl.Uint64Var(&f.o.Trim.Margin, "trim-margin", service.DefaultTrimMargin, "how many of the last `ENTRIES` keep their messages in the stream, though every replica has folded them")
+	fl.StringVar(&f.o.Trim.Replica, "replica", "", "the `NAME` of this ledger among --replicas")
+	fl.StringSliceVar(&f.replicas, "replicas", nil, "the `NAMES` of all ledgers that fold the cluster's stream, this one too, such as a,b,c: what each of them has folded may be trimmed")
+	fl.StringVar(&f.o.Mirror, "mirror", "", "a `STREAM` on the same server or cluster that mirrors ANNALS: messages that the stream has lost are looked for there")
+	fl.BoolVar(&f.o.NoAccess, "insecure-no-access", false, "listen elsewhere than on the loopback, though anybody who reaches it reads and writes everything")
+	fl.BoolVar(&f.o.NotDurable, "insecure-not-durable", false, "use a cluster that doesn't show that it syncs before it acknowledges")
+	fl.StringVar(&f.logLevel, "log-level", "info", "debug, info, warn or error")
+	fl.StringVar(&f.logFormat, "log-format", "text", "text or json")
+	return cmd
+}
+
+func (a *app) runServe(cmd *cobra.Command, f *serveFlags) error {
+	ctx := cmd.Context()
+	log, err := logger(a.err, f.logLevel, f.logFormat)
+	if err != nil {
+		return err
+	}
+	if f.target != (natscontext.Target{}) {
+		if f.target.URL == "" && f.target.Context == "" {
+			return usagef("--creds is for a cluster: say which one with --nats or --context")
+		}
+		f.o.Cluster = &f.target
+	} else if f.o.StreamReplicas > 1 {
+		return usagef("--stream-replicas is for a cluster: say which one with --nats or --context; the embedded server is one")
+	}
+	if err := f.trimming(cmd); err != nil {
+		return err
+	}
+	if f.o.Checkpoint < minCheckpoint {
+		return usagef("--checkpoint-every is %s at the least, not %s", minCheckpoint, f.o.Checkpoint)
+	}
+	if f.o.Origin != "" {
+		if err := service.CheckOrigin(f.o.Origin); err != nil {
+			return usagef("--origin: %w", err)
+		}
+	}
+	f.o.Logger, f.o.Version = log, versionName()
+	f.o.Fatal = func(err error) {
+		log.Error("this process can't go on; start it again", "error", err)
+		os.Exit(exitFailure)
+	}
+	s, err := service.Start(ctx, f.o)
+	if err != nil {
+		return err
+	}
+	a.announce(ctx, s, f.o.Data)
+	<-ctx.Done()
+	log.Info("stopping")
+	return stop(s)
+}
+
+// announce prints where things are: for people, and for scripts that let the
+// system choose the ports. Where reads are served and nothing is recorded it says
+// so, and "ready" only once that is mended, if it can be without a restart.
+func (a *app) announce(ctx context.Context, s *service.Service, data string) {
+	nats := s.NATSURL()
+	if nats == "" {
+		nats = "nobody is let in: see the log"
+	}
+	fmt.Fprintf(a.out, "HTTP    %s\nNATS    %s\ndata    %s\nledger  %s, %d entries\n", s.URL(), nats, data, s.Ledger().ID(), s.Ledger().Head().Size)
+	if err := s.Ready(ctx); err != nil {
+		fmt.Fprintf(a.out, "NOT READY: %s\n", oneLine(err))
+		for s.Ready(ctx) != nil {
+			select {
+			case <-ctx.Done():
+				return
+			case <-time.After(time.Second):
+			}
+		}
+	}
+	fmt.Fprintln(a.out, "ready")
+}
+
+func stop(s *service.Service) error {
+	ctx, cancel := context.WithTimeout(context.Background(), stopTimeout)
+	defer cancel()
+	if err := s.Close(ctx); err != nil {
+		return fmt.Errorf("stopping: %w", err)
+	}
+	return nil
+}
+
+// logger prints on w.
+func logger(w io.Writer, level, format string) (*slog.Logger, error) {
+	var l slog.Level
+	if err := l.UnmarshalText([]byte(level)); err != nil {
+		return nil, usagef("--log-level is debug, info, warn or error, not %q", level)
+	}
+	o := &slog.HandlerOptions{Level: l}
+	switch format {
+	case "text":
+		return slog.New(slog.NewTextHandler(w, o)), nil
+	case "json":
+		return slog.New(slog.NewJSONHandler(w, o)), nil
+	}
+	return nil, usagef("--log-format is text or json, not %q", format)
+}
