@@ -138,12 +138,12 @@ func (e *epoch) openWhole(ctx context.Context) error {
 
 // judge finds out what is wrong with the stream, and refuses where nothing is.
 func (e *epoch) judge(ctx context.Context) error {
-	held, err := e.streamFolder()
+	lacking, err := e.streamFolder()
 	if err != nil {
 		return err
 	}
-	if !held {
-		e.plan.Why = fmt.Errorf("the stream's folder %s is not there", e.dir.Path(datadir.Stream))
+	if lacking != "" {
+		e.plan.Why = fmt.Errorf("the stream's folder %s %s", e.dir.Path(datadir.Stream), lacking)
 		return nil
 	}
 	if e.line, err = e.openLine(true); err != nil {
@@ -200,16 +200,21 @@ func (e *epoch) fine(ctx context.Context, state *chain.State) error {
 	return ErrStreamFine
 }
 
-// streamFolder reports whether there is a stream to look at.
-func (e *epoch) streamFolder() (bool, error) {
+// streamFolder says why the stream's folder holds nothing to look at: "" where it
+// may. A broker whose last stream was deleted leaves an empty folder, or files that
+// hold no stream, as it gets to it before it stops.
+func (e *epoch) streamFolder() (lacking string, err error) {
 	if e.o.Cluster != nil {
-		return true, nil
+		return "", nil
 	}
 	files, err := os.ReadDir(e.dir.Path(datadir.Stream))
-	if errors.Is(err, fs.ErrNotExist) {
-		return false, nil
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return "is not there", nil
+	case err == nil && len(files) == 0:
+		return "is empty", nil
 	}
-	return len(files) > 0, err
+	return "", err
 }
 
 // aside is a name that is free for the old stream's folder.
