@@ -39,7 +39,13 @@ func (p *pump) overcome(ctx context.Context, r *ingest.Reader, hole *ingest.Hole
 			if err := p.ledger.Append(ctx, found); err != nil {
 				return err
 			}
-			return p.ledger.Flush(ctx) // reading goes on where the ledger durably is
+			if err := p.ledger.Flush(ctx); err != nil { // reading goes on where the ledger durably is
+				return err
+			}
+			if found[len(found)-1].Sequence >= hole.Last() {
+				p.unblock() // nothing may come for long behind a hole at the stream's end
+			}
+			return nil
 		}
 		var still *ingest.HoleError
 		switch {
@@ -127,13 +133,13 @@ func (p *pump) block(hole *ingest.HoleError) {
 
 // unblock says that recording goes on.
 func (p *pump) unblock() {
-	if p.hole.Swap(nil) == nil {
-		return
+	hole, strange := p.hole.Swap(nil), p.strange.Swap(nil)
+	if hole != nil || strange != nil {
+		p.reopen()
 	}
-	p.reopen()
 }
 
-// reopen makes the context anew that ends where a hole is met.
+// reopen makes the context anew that ends where something is in the way.
 func (p *pump) reopen() {
 	ctx, cancel := context.WithCancel(context.Background())
 	p.free.Store(&ctx)

@@ -25,7 +25,7 @@ func (s *Service) run() error {
 		s.o.Logger.Error("the projections follow no more; timelines stay as they are until a restart", "error", err)
 		return err
 	})
-	if s.keeper != nil && s.pump.stranger() == nil {
+	if s.keeper != nil && (s.pump.follows || s.pump.stranger() == nil) {
 		s.stopKeeper = beside(func(ctx context.Context) error {
 			s.keeper.Run(ctx)
 			return nil

@@ -244,6 +244,10 @@ func (s *Service) letIn(ctx context.Context) error {
 		return err
 	}
 	if err := s.pump.stranger(); err != nil {
+		if s.pump.follows { // producers are there already, and the ledger's next stream may come
+			s.keeper = s.newKeeper()
+			return nil
+		}
 		s.o.Logger.Warn("no producers are let in, for the stream is not the ledger's") // the pump has said why
 		return nil
 	}
