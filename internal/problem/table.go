@@ -37,6 +37,7 @@ const (
 	Rebuilding       Code = "rebuilding"
 	CrossSite        Code = "cross_site"
 	TooManyListeners Code = "too_many_listeners"
+	TooManyRequests  Code = "too_many_requests"
 	Unavailable      Code = "unavailable"
 	StreamFull       Code = "stream_full"
 	PublishRefused   Code = "publish_refused"
@@ -81,6 +82,7 @@ var table = map[Code]Row{
 	Rebuilding:       {http.StatusConflict, "The indexes are being rebuilt", "wait for the rebuild that runs: indexes of /v1/ledger says how far it is", 0},
 	CrossSite:        {http.StatusForbidden, "A page of another site asks for this", "ask from a page of this server, or from a program that is no browser", 0},
 	TooManyListeners: {http.StatusServiceUnavailable, "Too many listen already", "try again later; timelines are not affected", 5},
+	TooManyRequests:  {http.StatusServiceUnavailable, "Too many requests wait already", "ask again in a moment", 1},
 	Unavailable:      {http.StatusServiceUnavailable, "The stream gave no answer", "try again with the same id: a record that did arrive is kept once", 1},
 	StreamFull:       {http.StatusServiceUnavailable, "The stream is full", "an operator has to make room; try again later with the same id", 30},
 	PublishRefused:   {http.StatusInternalServerError, "The stream refused the record", "an operator has to look at the stream's configuration; the record was not accepted", 0},
