@@ -97,6 +97,7 @@ type Service struct {
 	ledger      *ledger.Ledger
 	projections *projections.Live
 	pump        *pump
+	behind      behind
 	keeper      *keeper.Keeper
 	heads       keeper.HeadsMaps // outlives keepers
 	signer      *signer.Signer
