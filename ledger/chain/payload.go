@@ -216,8 +216,7 @@ func (l *Leaf) Record() (door, record []byte) {
 		if len(p.Before) == 0 && len(p.After) == 0 {
 			return nil, l.Original
 		}
-		body := make([]byte, 0, len(p.Before)+len(l.Original)+len(p.After))
-		body = append(append(append(body, p.Before...), l.Original...), p.After...)
+		body := l.body()
 		if v, bad := activity.SplitVouched(body); bad == nil {
 			return v.DoorRaw, v.Record
 		}
