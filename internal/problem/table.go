@@ -44,6 +44,8 @@ const (
 	NotYetRecorded   Code = "not_yet_recorded"
 	RecordingStopped Code = "recording_stopped"
 	NotRecording     Code = "not_recording"
+	WrongToken       Code = "wrong_token"
+	NoSuchMessage    Code = "no_such_message"
 	ControlRefused   Code = "control_refused"
 	ControlRaced     Code = "control_raced"
 	Internal         Code = "internal"
@@ -89,6 +91,8 @@ var table = map[Code]Row{
 	NotYetRecorded:   {http.StatusGatewayTimeout, "Accepted, not recorded yet", "the record is in the stream and will be recorded; don't send it under another id", 0},
 	RecordingStopped: {http.StatusServiceUnavailable, "Accepted, but recording has stopped", "the record is in the stream and will be recorded once an operator has mended what stopped the ledger; don't send it under another id", 30},
 	NotRecording:     {http.StatusServiceUnavailable, "Recording has stopped", "the record was not stored: an operator has to mend what stopped the ledger (/readyz says what); send it again then", 30},
+	WrongToken:       {http.StatusUnauthorized, "Not the replicas' token", "this is for replicas of the ledger: show the token that they share", 0},
+	NoSuchMessage:    {http.StatusNotFound, "The ledger has no such message", "ask for messages that it has folded, by their epoch and sequence", 0},
 	ControlRefused:   {http.StatusUnprocessableEntity, "The ledger would not accept the control message", "correct what the detail says; nothing was published", 0},
 	ControlRaced:     {http.StatusConflict, "Another control message came first", "look at control of /v1/ledger and sign the statement anew; nothing was published", 0},
 	Internal:         {http.StatusInternalServerError, "Internal error", "nothing that you did; give the request_id to an operator", 0},

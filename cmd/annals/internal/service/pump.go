@@ -7,6 +7,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"annals/cmd/annals/internal/peer"
 	"annals/ingest"
 	"annals/ledger"
 	"annals/ledger/chain"
@@ -25,6 +26,8 @@ type pump struct {
 	// try: what the ledger has yet to fold is not its own.
 	own    func() ingest.Identity
 	mirror string // a stream that mirrors the log; "": there is none
+	peers  []*peer.Peer
+	data   string // the data folder, for what comes from peers
 	// follows: the stream may be made anew while this process runs, and be the
 	// ledger's next one.
 	follows bool
@@ -54,7 +57,7 @@ type pump struct {
 func (s *Service) newPump() *pump {
 	p := &pump{
 		ledger: s.ledger, nc: s.line.nc, log: s.o.Logger, fatal: s.o.Fatal,
-		own: s.identity, mirror: s.o.Mirror, follows: s.o.Cluster != nil,
+		own: s.identity, mirror: s.o.Mirror, peers: s.peers, data: s.dir.Root, follows: s.o.Cluster != nil,
 		opened: make(chan struct{}), done: make(chan struct{}),
 		nudged: make(chan struct{}, 1), holeRetry: holeRetry,
 	}
@@ -222,7 +225,8 @@ func isVerdict(err error) bool {
 	var drift *ingest.DriftError
 	var retention *ingest.RetentionError
 	var hole *ingest.HoleError
-	return isStranger(err) || errors.As(err, &drift) || errors.As(err, &retention) || errors.As(err, &hole)
+	var fork *peer.ForkError
+	return isStranger(err) || errors.As(err, &drift) || errors.As(err, &retention) || errors.As(err, &hole) || errors.As(err, &fork)
 }
 
 // isStranger reports whether a verdict says that the stream is not the one that
