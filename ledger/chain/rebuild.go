@@ -46,15 +46,15 @@ func Rebuild(leaves []Leaf) (Message, error) {
 	case first.Kind == KindRejection && activity.Code(first.Code) == CodeHeaders:
 		// Its envelope has no headers; that there were too many is all that is known.
 		m.add("ce-", strings.Repeat("-", MaxHeaders))
-		m.Body = leaves[0].body()
+		m.Body = leaves[0].Body()
 	case split(&m, first):
 		for i := range leaves {
-			m.Body = append(append(m.Body, leaves[i].body()...), '\n')
+			m.Body = append(append(m.Body, leaves[i].Body()...), '\n')
 		}
 		// Without its line feed an empty last line would be none.
-		m.Rebuilt = len(leaves[len(leaves)-1].body()) > 0
+		m.Rebuilt = len(leaves[len(leaves)-1].Body()) > 0
 	default:
-		m.Body = leaves[0].body()
+		m.Body = leaves[0].Body()
 	}
 	return m, nil
 }
@@ -77,15 +77,4 @@ func split(m *Message, first *Entry) bool {
 		return first.Kind != KindRejection
 	}
 	return true
-}
-
-// body returns the body of a leaf that is kept, with the record that stands
-// elsewhere in its place.
-func (l *Leaf) body() []byte {
-	p := l.Payload
-	if p.Kept != KeptAround {
-		return p.Body
-	}
-	body := make([]byte, 0, len(p.Before)+len(l.Original)+len(p.After))
-	return append(append(append(body, p.Before...), l.Original...), p.After...)
 }
