@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/go-json-experiment/json"
 	"github.com/nats-io/nats.go"
@@ -105,6 +106,18 @@ func PublishGenesis(ctx context.Context, nc *nats.Conn, genesis, seed []byte) (g
 		return 0, 0, err
 	}
 	return ack.Sequence - 1, ack.Sequence, nil
+}
+
+// LastSequence is the sequence of the last message that the stream ever had. Errors
+// wrap [ErrNoStream] where there is no stream.
+func LastSequence(ctx context.Context, nc *nats.Conn) (uint64, error) {
+	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
+	defer cancel()
+	s, err := lookUp(ctx, nc)
+	if err != nil {
+		return 0, err
+	}
+	return s.CachedInfo().State.LastSeq, nil
 }
 
 // LastControl is the sequence of the last control message in the stream, 0 when

@@ -66,6 +66,9 @@ func openPull(ctx context.Context, nc *nats.Conn, from uint64) (*pull, error) {
 		Replicas:          1,
 		InactiveThreshold: time.Minute,
 	})
+	if errors.Is(err, jetstream.ErrStreamNotFound) {
+		return nil, ErrNoStream
+	}
 	if err != nil {
 		return nil, fmt.Errorf("ingest: a consumer on stream %s: %w", Stream, err)
 	}

@@ -99,6 +99,20 @@ func EnsureStream(ctx context.Context, nc *nats.Conn, o StreamOptions) error {
 	case err != nil:
 		return fmt.Errorf("ingest: stream %s: %w", Stream, err)
 	}
+	return drifted(o, s)
+}
+
+// CheckStream is [EnsureStream] of a stream that has to be there: where there is
+// none, the error wraps [ErrNoStream].
+func CheckStream(ctx context.Context, nc *nats.Conn, o StreamOptions) error {
+	s, err := lookUp(ctx, nc)
+	if err != nil {
+		return err
+	}
+	return drifted(o, s)
+}
+
+func drifted(o StreamOptions, s jetstream.Stream) error {
 	if drift := compare(o, s.CachedInfo().Config); len(drift) > 0 {
 		return &DriftError{Fields: drift}
 	}

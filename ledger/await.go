@@ -171,6 +171,11 @@ func (l *Ledger) Stopped() <-chan struct{} { return l.pipeline.stopped.Done() }
 // firstOf finds a message's first entry among the stored ones: entries are in
 // order of their sequence.
 func (l *Ledger) firstOf(head Head, sequence uint64) (uint64, error) {
+	return l.firstIn(head, head.State.Epoch, sequence)
+}
+
+// firstIn is [Ledger.firstOf] in an epoch that may have ended.
+func (l *Ledger) firstIn(head Head, epoch uint32, sequence uint64) (uint64, error) {
 	var failed error
 	i := sort.Search(int(head.Size), func(i int) bool {
 		e, err := l.entry(uint64(i))
@@ -178,7 +183,7 @@ func (l *Ledger) firstOf(head Head, sequence uint64) (uint64, error) {
 			failed = errors.Join(failed, err)
 			return true
 		}
-		return e.Epoch == head.State.Epoch && e.Sequence >= sequence
+		return e.Epoch > epoch || e.Epoch == epoch && e.Sequence >= sequence
 	})
 	if failed == nil && uint64(i) == head.Size {
 		failed = fmt.Errorf("%w: no entry of message %d", ErrNotFound, sequence)

@@ -7,6 +7,7 @@ import (
 	"sync"
 
 	"github.com/cockroachdb/pebble/v2"
+	"github.com/cockroachdb/pebble/v2/vfs"
 
 	"annals/ledger/chain"
 )
@@ -23,6 +24,7 @@ type Head struct {
 // Ledger is an open ledger. Its methods are safe for concurrent use.
 type Ledger struct {
 	db      *pebble.DB
+	fs      vfs.FS
 	log     *slog.Logger
 	genesis chain.Genesis
 
@@ -41,7 +43,7 @@ type Ledger struct {
 }
 
 func newLedger(db *pebble.DB, g chain.Genesis, o Options) *Ledger {
-	return &Ledger{db: db, log: o.Logger, genesis: g, grown: make(chan struct{}), awaited: awaited{}, filter: newFilter(), ring: ring{most: maxHeld}}
+	return &Ledger{db: db, fs: o.FS, log: o.Logger, genesis: g, grown: make(chan struct{}), awaited: awaited{}, filter: newFilter(), ring: ring{most: maxHeld}}
 }
 
 // start sets the durable head and lets the pipeline run.

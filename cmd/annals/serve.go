@@ -80,6 +80,8 @@ it at once, which loses nothing that was acknowledged.`,
 	fl.StringVar(&f.o.Trim.Replica, "replica", "", "the `NAME` of this ledger among --replicas")
 	fl.StringSliceVar(&f.replicas, "replicas", nil, "the `NAMES` of all ledgers that fold the cluster's stream, this one too, such as a,b,c: what each of them has folded may be trimmed")
 	fl.StringVar(&f.o.Mirror, "mirror", "", "a `STREAM` on the same server or cluster that mirrors ANNALS: messages that the stream has lost are looked for there")
+	fl.StringSliceVar(&f.o.Peers, "peer", nil, "the `URL` of another replica's server: messages that no copy of the stream has are taken from its ledger, if they make the root that it signed; may be repeated")
+	fl.StringVar(&f.o.PeerToken, "peer-token", "", "the `FILE` of the token that the replicas share, mode 0600: who shows it is given messages, with all that is secret in them")
 	fl.BoolVar(&f.o.NoAccess, "insecure-no-access", false, "listen elsewhere than on the loopback, though anybody who reaches it reads and writes everything")
 	fl.BoolVar(&f.o.NotDurable, "insecure-not-durable", false, "use a cluster that doesn't show that it syncs before it acknowledges")
 	fl.StringVar(&f.logLevel, "log-level", "info", "debug, info, warn or error")
@@ -103,6 +105,9 @@ func (a *app) runServe(cmd *cobra.Command, f *serveFlags) error {
 	}
 	if err := f.trimming(cmd); err != nil {
 		return err
+	}
+	if len(f.o.Peers) > 0 && f.o.PeerToken == "" {
+		return usagef("--peer needs --peer-token, the file of the token that the replicas share: nobody else is given messages")
 	}
 	if f.o.Checkpoint < minCheckpoint {
 		return usagef("--checkpoint-every is %s at the least, not %s", minCheckpoint, f.o.Checkpoint)

@@ -252,6 +252,8 @@ type Fate struct {
 	Code    problem.Code `json:"code,omitzero" doc:"Why it was rejected."`
 	Pointer *string      `json:"pointer,omitzero" nullable:"false" doc:"RFC 6901 JSON pointer of the place, inside this record."`
 	Detail  string       `json:"detail,omitzero" doc:"What is wrong there, and what to do."`
+
+	named bool // the publisher gave it its id, and so published other bytes
 }
 
 // OtherEntry names another entry.

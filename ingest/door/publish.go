@@ -1,8 +1,10 @@
 package door
 
 import (
+	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"slices"
 
 	"annals/ingest"
@@ -45,7 +47,7 @@ func (d *door) publish(ctx context.Context, b *batch) error {
 		item := &b.items[i]
 		item.Status, item.Grade, item.Sequence, item.Place = accepted, proof.Accepted, &ack.Sequence, &ack.Place
 		if ack.ID != "" {
-			item.ID = ack.ID // the publisher's
+			item.ID, item.named = ack.ID, true // the publisher's
 		}
 	}
 	if failed != nil {
@@ -80,12 +82,20 @@ func codeOf(err error) problem.Code {
 func (d *door) await(ctx context.Context, b *batch) error {
 	ctx, cancel := context.WithTimeout(ctx, d.o.WaitTimeout)
 	defer cancel()
+	checked := uint64(0)
 	for i := range b.items {
 		item := &b.items[i]
 		if item.Status != accepted {
 			continue
 		}
 		receipt, err := d.o.Await(ctx, *item.Sequence, *item.Place)
+		if err == nil && *item.Sequence != checked {
+			// One of a message's records speaks for all of them.
+			if err := d.check(b, i, &receipt.Entry); err != nil {
+				return b.failed(problem.Unavailable, err)
+			}
+			checked = *item.Sequence
+		}
 		switch {
 		case err == nil:
 			item.record(&receipt)
@@ -97,6 +107,29 @@ func (d *door) await(ctx context.Context, b *batch) error {
 		}
 	}
 	return nil
+}
+
+// check compares what was published with what the ledger has in its place. A stream
+// that is made anew counts from the beginning: between two looks at it a record may be
+// acknowledged under a sequence at which the ledger holds another one.
+func (d *door) check(b *batch, i int, e *chain.Entry) error {
+	item := &b.items[i]
+	if d.o.Get == nil || item.named {
+		return nil
+	}
+	leaf, _, err := d.o.Get(e.Index)
+	if err != nil {
+		return err
+	}
+	if body := leaf.Body(); leaf.Payload == nil || leaf.Payload.Kept == chain.KeptNone || bytes.Equal(body, b.frames[i]) {
+		return nil
+	}
+	for j := range b.items {
+		if other := &b.items[j]; other.Sequence != nil && *other.Sequence == *item.Sequence {
+			other.Status, other.Grade = unknown, ""
+		}
+	}
+	return fmt.Errorf("message %d of the stream is another one in the ledger: the stream was made anew", *item.Sequence)
 }
 
 // prove adds a receipt to every record that has an entry, rejections among them.

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"annals/activity"
+	"annals/ingest"
 	"annals/internal/problem"
 	"annals/ledger/chain"
 
@@ -36,9 +37,6 @@ const (
 // ServiceName is what `nats micro ls` shows.
 const ServiceName = "annals"
 
-// maxAtOnce bounds the requests that are being answered; more wait.
-const maxAtOnce = 256
-
 // ServiceOptions of request/reply. All but Version are required, Receipts too.
 type ServiceOptions struct {
 	// Options are a door's. Publish publishes under `activity.`: see [Serve].
@@ -46,8 +44,11 @@ type ServiceOptions struct {
 	// Tag gives a workspace's tag.
 	Tag func(workspace string) chain.Hash
 	// Absent is what the errors of Get and Await wrap when there is no such entry.
-	Absent  error
-	Version string // of the program
+	Absent error
+	// FoldTimeout is how long a request for a receipt waits for the ledger to fold a
+	// message that the stream has; 0: 5 s.
+	FoldTimeout time.Duration
+	Version     string // of the program
 }
 
 // Service answers requests on NATS.
@@ -57,11 +58,13 @@ type Service struct {
 	nc    *nats.Conn
 	micro micro.Service
 
-	ctx     context.Context
-	cancel  context.CancelFunc
-	room    chan struct{}
-	mu      sync.Mutex // no request begins once Close has
-	running sync.WaitGroup
+	ctx      context.Context
+	cancel   context.CancelFunc
+	room     chan struct{} // for records
+	receipts room
+	end      *end
+	mu       sync.Mutex // no request begins once Close has
+	running  sync.WaitGroup
 }
 
 // Serve answers requests on [SubjectRecord] and [SubjectReceipt] as a NATS micro
@@ -75,7 +78,14 @@ type Service struct {
 // which tiles show to everybody.
 func Serve(nc *nats.Conn, o ServiceOptions) (*Service, error) {
 	o.Options = o.filled()
-	s := &Service{door: door{o.Options}, o: o, nc: nc, room: make(chan struct{}, maxAtOnce)}
+	if o.FoldTimeout == 0 {
+		o.FoldTimeout = 5 * time.Second
+	}
+	s := &Service{
+		door: door{o.Options}, o: o, nc: nc,
+		room: make(chan struct{}, maxRecordsAtOnce), receipts: room{all: maxReceiptsAtOnce, each: maxReceiptsOfOne},
+		end: newEnd(func(ctx context.Context) (uint64, error) { return ingest.LastSequence(ctx, nc) }),
+	}
 	s.ctx, s.cancel = context.WithCancel(context.Background())
 	var err error
 	s.micro, err = micro.AddService(nc, micro.Config{
@@ -91,14 +101,14 @@ func Serve(nc *nats.Conn, o ServiceOptions) (*Service, error) {
 	}
 	for _, e := range []struct {
 		name, subject, about string
-		answer               func(context.Context, micro.Request) ([]byte, string, error)
+		admit                admit
 	}{
-		{"record", SubjectRecord, "records the request's body, a record that names its workspace", s.post},
-		{"record-in", SubjectRecord + ".*", "records the request's body in the workspace of the subject", s.post},
-		{"receipt", SubjectReceipt, "the receipt of an entry", s.receipt},
-		{"receipt-in", SubjectReceipt + ".*", "the receipt of an entry of the workspace of the subject", s.receipt},
+		{"record", SubjectRecord, "records the request's body, a record that names its workspace", s.recording},
+		{"record-in", SubjectRecord + ".*", "records the request's body in the workspace of the subject", s.recording},
+		{"receipt", SubjectReceipt, "the receipt of an entry", s.proving},
+		{"receipt-in", SubjectReceipt + ".*", "the receipt of an entry of the workspace of the subject", s.proving},
 	} {
-		err := s.micro.AddEndpoint(e.name, s.handler(e.answer), micro.WithEndpointSubject(e.subject),
+		err := s.micro.AddEndpoint(e.name, s.handler(e.admit), micro.WithEndpointSubject(e.subject),
 			micro.WithEndpointMetadata(map[string]string{"about": e.about}))
 		if err != nil {
 			s.Close()
@@ -120,22 +130,25 @@ func (s *Service) Close() {
 	s.running.Wait()
 }
 
-// handler answers each request in a goroutine of its own, so that one that waits
-// for the ledger keeps nobody else waiting.
-func (s *Service) handler(answer func(context.Context, micro.Request) ([]byte, string, error)) micro.HandlerFunc {
+// handler answers each request that has a place in a goroutine of its own, so that
+// one that waits for the ledger keeps nobody else waiting.
+func (s *Service) handler(admit admit) micro.HandlerFunc {
 	return func(r micro.Request) {
-		select {
-		case s.room <- struct{}{}:
-		case <-s.ctx.Done():
+		answer, release, err := admit(r)
+		switch {
+		case err != nil:
+			s.refuse(r, err)
 			return
-		}
-		if !s.begin() {
+		case answer == nil:
+			return
+		case !s.begin():
+			release()
 			return
 		}
 		go func() {
 			defer s.running.Done()
-			defer func() { <-s.room }()
-			body, media, err := answer(s.ctx, r)
+			defer release()
+			body, media, err := answer(s.ctx)
 			if err == nil && int64(len(body)) > s.nc.MaxPayload() {
 				err = problem.New(problem.TooLarge, "the answer has %d bytes and the NATS server takes %d in one message; ask without the payload, or over HTTP", len(body), s.nc.MaxPayload())
 			}

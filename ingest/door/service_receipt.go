@@ -12,7 +12,6 @@ import (
 	"annals/ledger/proof"
 
 	"github.com/go-json-experiment/json"
-	"github.com/nats-io/nats.go/micro"
 	"github.com/oklog/ulid/v2"
 )
 
@@ -69,16 +68,8 @@ func parseReceiptRequest(named string, b []byte) (q ReceiptRequest, digest []byt
 }
 
 // receipt answers with the receipt of an entry, as text.
-func (s *Service) receipt(ctx context.Context, r micro.Request) ([]byte, string, error) {
-	named, err := workspaceOf(r, SubjectReceipt)
-	if err != nil {
-		return nil, "", err
-	}
-	q, digest, err := parseReceiptRequest(named, r.Data())
-	if err != nil {
-		return nil, "", err
-	}
-	index, err := s.find(ctx, &q)
+func (s *Service) receipt(ctx context.Context, q *ReceiptRequest, digest []byte) ([]byte, string, error) {
+	index, err := s.find(ctx, q)
 	if err != nil {
 		return nil, "", err
 	}
@@ -139,16 +130,11 @@ func (s *Service) find(ctx context.Context, q *ReceiptRequest) (index uint64, er
 		e = leaf.Entry
 	default:
 		what = fmt.Sprintf("of place %d of message %d", q.Place, *q.Sequence)
-		wait, cancel := context.WithTimeout(ctx, s.o.WaitTimeout)
-		defer cancel()
-		receipt, err := s.o.Await(wait, *q.Sequence, q.Place)
-		switch {
-		case errors.Is(err, s.o.Absent):
+		receipt, err := s.folded(ctx, *q.Sequence, q.Place)
+		if errors.Is(err, s.o.Absent) {
 			return 0, absent(what)
-		case err != nil && wait.Err() != nil:
-			return 0, problem.New(problem.NotYetRecorded, "").From(err)
-		case err != nil:
-			return 0, problem.New(problem.RecordingStopped, "").From(err)
+		} else if err != nil {
+			return 0, err
 		}
 		e = receipt.Entry
 	}
@@ -156,4 +142,31 @@ func (s *Service) find(ctx context.Context, q *ReceiptRequest) (index uint64, er
 		return 0, absent(what)
 	}
 	return e.Index, nil
+}
+
+// folded waits for an entry, if its message is in the stream. For one that isn't
+// nobody waits: sequences that may never come must hold no place.
+func (s *Service) folded(ctx context.Context, sequence uint64, place uint16) (chain.Receipt, error) {
+	now, cancel := context.WithCancel(ctx)
+	cancel() // what is folded already is found without waiting
+	receipt, err := s.o.Await(now, sequence, place)
+	if err == nil || errors.Is(err, s.o.Absent) {
+		return receipt, err
+	}
+	wait, cancel := context.WithTimeout(ctx, s.o.FoldTimeout)
+	defer cancel()
+	switch there, err := s.end.reaches(wait, sequence); {
+	case err != nil:
+		return receipt, problem.New(problem.NotYetRecorded, "whether the stream has message %d could not be asked; ask again", sequence).From(err)
+	case !there:
+		return receipt, problem.New(problem.NoSuchRecord, "the stream has no message %d yet; ask for one that was acknowledged", sequence)
+	}
+	receipt, err = s.o.Await(wait, sequence, place)
+	switch {
+	case err == nil, errors.Is(err, s.o.Absent):
+		return receipt, err
+	case wait.Err() != nil:
+		return receipt, problem.New(problem.NotYetRecorded, "").From(err)
+	}
+	return receipt, problem.New(problem.RecordingStopped, "").From(err)
 }

@@ -36,6 +36,7 @@ type replying struct {
 	service  *door.Service
 	vouched  *ingest.Publisher
 	options  door.Options // of a door over HTTP
+	fold     time.Duration
 	producer *nats.Conn
 	own      *nats.Conn // the ledger's
 }
@@ -115,7 +116,7 @@ func (s *replying) serve() {
 	o := s.options
 	o.Publish = door.Through(s.publisher(ingest.RootActivity))
 	var err error
-	s.service, err = door.Serve(s.own, door.ServiceOptions{Options: o, Tag: s.ledger.Tag, Absent: ledger.ErrNotFound, Version: "v1.2.3"})
+	s.service, err = door.Serve(s.own, door.ServiceOptions{Options: o, Tag: s.ledger.Tag, Absent: ledger.ErrNotFound, FoldTimeout: s.fold, Version: "v1.2.3"})
 	if err != nil {
 		s.t.Fatal(err)
 	}

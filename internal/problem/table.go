@@ -37,12 +37,15 @@ const (
 	Rebuilding       Code = "rebuilding"
 	CrossSite        Code = "cross_site"
 	TooManyListeners Code = "too_many_listeners"
+	TooManyRequests  Code = "too_many_requests"
 	Unavailable      Code = "unavailable"
 	StreamFull       Code = "stream_full"
 	PublishRefused   Code = "publish_refused"
 	NotYetRecorded   Code = "not_yet_recorded"
 	RecordingStopped Code = "recording_stopped"
 	NotRecording     Code = "not_recording"
+	WrongToken       Code = "wrong_token"
+	NoSuchMessage    Code = "no_such_message"
 	ControlRefused   Code = "control_refused"
 	ControlRaced     Code = "control_raced"
 	Internal         Code = "internal"
@@ -81,12 +84,15 @@ var table = map[Code]Row{
 	Rebuilding:       {http.StatusConflict, "The indexes are being rebuilt", "wait for the rebuild that runs: indexes of /v1/ledger says how far it is", 0},
 	CrossSite:        {http.StatusForbidden, "A page of another site asks for this", "ask from a page of this server, or from a program that is no browser", 0},
 	TooManyListeners: {http.StatusServiceUnavailable, "Too many listen already", "try again later; timelines are not affected", 5},
+	TooManyRequests:  {http.StatusServiceUnavailable, "Too many requests wait already", "ask again in a moment", 1},
 	Unavailable:      {http.StatusServiceUnavailable, "The stream gave no answer", "try again with the same id: a record that did arrive is kept once", 1},
 	StreamFull:       {http.StatusServiceUnavailable, "The stream is full", "an operator has to make room; try again later with the same id", 30},
 	PublishRefused:   {http.StatusInternalServerError, "The stream refused the record", "an operator has to look at the stream's configuration; the record was not accepted", 0},
 	NotYetRecorded:   {http.StatusGatewayTimeout, "Accepted, not recorded yet", "the record is in the stream and will be recorded; don't send it under another id", 0},
 	RecordingStopped: {http.StatusServiceUnavailable, "Accepted, but recording has stopped", "the record is in the stream and will be recorded once an operator has mended what stopped the ledger; don't send it under another id", 30},
 	NotRecording:     {http.StatusServiceUnavailable, "Recording has stopped", "the record was not stored: an operator has to mend what stopped the ledger (/readyz says what); send it again then", 30},
+	WrongToken:       {http.StatusUnauthorized, "Not the replicas' token", "this is for replicas of the ledger: show the token that they share", 0},
+	NoSuchMessage:    {http.StatusNotFound, "The ledger has no such message", "ask for messages that it has folded, by their epoch and sequence", 0},
 	ControlRefused:   {http.StatusUnprocessableEntity, "The ledger would not accept the control message", "correct what the detail says; nothing was published", 0},
 	ControlRaced:     {http.StatusConflict, "Another control message came first", "look at control of /v1/ledger and sign the statement anew; nothing was published", 0},
 	Internal:         {http.StatusInternalServerError, "Internal error", "nothing that you did; give the request_id to an operator", 0},

@@ -27,11 +27,19 @@ type Message struct {
 	Body     []byte
 	Sequence uint64
 	Time     int64 // the stream's timestamp, ns since 1970
+
+	// Rebuilt: the message was put together from its entries ([Rebuild]), and whether
+	// a line feed ended it isn't known. It makes the same entries either way.
+	Rebuilt bool
 }
 
 // Digest identifies a message: a reader compares it at the ledger's last
-// sequence, and so notices a stream that was rewound and written anew.
+// sequence, and so notices a stream that was rewound and written anew. Of a message
+// that is [Message.Rebuilt] it is zeros: there is nothing to know it again by.
 func (m *Message) Digest() Hash {
+	if m.Rebuilt {
+		return Hash{}
+	}
 	envelope, _ := appendEnvelope(nil, m.Subject, m.Header)
 	var meta []byte
 	meta = be64(meta, m.Sequence)

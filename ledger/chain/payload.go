@@ -216,8 +216,7 @@ func (l *Leaf) Record() (door, record []byte) {
 		if len(p.Before) == 0 && len(p.After) == 0 {
 			return nil, l.Original
 		}
-		body := make([]byte, 0, len(p.Before)+len(l.Original)+len(p.After))
-		body = append(append(append(body, p.Before...), l.Original...), p.After...)
+		body := l.Body()
 		if v, bad := activity.SplitVouched(body); bad == nil {
 			return v.DoorRaw, v.Record
 		}
@@ -229,6 +228,20 @@ func (l *Leaf) Record() (door, record []byte) {
 		}
 	}
 	return nil, p.Body
+}
+
+// Body returns what was published, the whole message or one line of it, with the
+// record that stands elsewhere in its place; nil where it isn't kept.
+func (l *Leaf) Body() []byte {
+	p := l.Payload
+	switch {
+	case p == nil:
+		return nil
+	case p.Kept != KeptAround:
+		return p.Body
+	}
+	body := make([]byte, 0, len(p.Before)+len(l.Original)+len(p.After))
+	return append(append(append(body, p.Before...), l.Original...), p.After...)
 }
 
 // Position says up to where a ledger has folded its stream.

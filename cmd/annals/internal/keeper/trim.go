@@ -64,6 +64,7 @@ const (
 
 // trimmer is a keeper's memory of trimming. One goroutine uses it.
 type trimmer struct {
+	epoch   uint32    // that all of it is about: another stream's sequences mean nothing here
 	next    time.Time // when to look again
 	removed uint64    // up to where messages are known to be gone
 	refused uint64    // the trim that the fold rejected; none is published after it
@@ -88,6 +89,9 @@ type stand struct {
 func (k *Keeper) trim(ctx context.Context) (uint64, error) {
 	t := &k.trimmer
 	head := k.o.Ledger.Head()
+	if head.State.Epoch != t.epoch {
+		*t = trimmer{epoch: head.State.Epoch}
+	}
 	if head.State.Trimmed > t.removed {
 		if err := k.remove(ctx, head.State.Trimmed); err != nil {
 			k.tell(k.o.Now(), &head, []string{err.Error()})

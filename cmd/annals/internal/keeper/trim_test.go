@@ -170,6 +170,21 @@ func TestTrimAlone(t *testing.T) {
 	}
 }
 
+// TestTrimInNextEpoch: what a keeper remembers is of one stream. Where the ledger has
+// gone on with another, it trims that one by what it finds there.
+func TestTrimInNextEpoch(t *testing.T) {
+	s := calm(t)
+	s.fill(30)
+	k := s.trimming(10)
+	k.trimmer = trimmer{epoch: s.ledger.Head().State.Epoch + 1, removed: 5000, refused: 6000, next: s.now.Add(time.Second)}
+	k.o.Trim.Every = time.Minute
+	s.step(k)
+	s.step(k)
+	if trimmed, first := s.ledger.Head().State.Trimmed, s.first(); trimmed != 26 || first != 27 {
+		t.Errorf("trimmed up to %d, and the stream begins at %d: want 26 and 27", trimmed, first)
+	}
+}
+
 // TestTrimAfterCrash: a process that died after its trim was recorded, and before
 // anything was removed, removes it when it is started again.
 func TestTrimAfterCrash(t *testing.T) {

@@ -145,6 +145,25 @@ func TestRepairedFromMirror(t *testing.T) {
 	clean(t, s)
 }
 
+// TestReadyAfterRepair: once what was missing at the stream's end is repaired, a pump
+// is well, though no message comes behind it.
+func TestReadyAfterRepair(t *testing.T) {
+	o := options(filepath.Join(t.TempDir(), "data"))
+	holed(t, o, 6, func(uint64) []uint64 { return nil })
+	onStream(t, o, func(nc *nats.Conn) {
+		last := mirrored(t, nc, "COPY")
+		deleteMessages(t, nc, last-1, last)
+		p := pumpAnew(t, nc, "COPY")
+		defer p.ledger.Close() //nolint:errcheck // read, and no more
+		defer p.stop()
+		eventually(t, "all is folded", func() bool { return p.ledger.Position().Sequence == last })
+		eventually(t, "the pump is well", func() bool { return p.hole.Load() == nil && p.health() == nil })
+		if n := p.repaired.Load(); n != 2 {
+			t.Errorf("%d messages were repaired", n)
+		}
+	})
+}
+
 // mirrored makes a mirror and returns once it has all that the log has, and the
 // log's last sequence.
 func mirrored(t *testing.T, nc *nats.Conn, name string) (last uint64) {

@@ -31,15 +31,12 @@ func (p *pump) overcome(ctx context.Context, r *ingest.Reader, hole *ingest.Hole
 		if bridged || err != nil {
 			return err
 		}
-		found, err := ingest.Climb(ctx, p.nc, hole, ingest.LadderOptions{
-			At: r.Position(), Step: step, Mirror: p.mirror, Logger: p.log,
-		})
-		if len(found) > 0 {
-			p.repaired.Add(uint64(len(found)))
-			if err := p.ledger.Append(ctx, found); err != nil {
-				return err
+		repaired, err := p.climb(ctx, r, hole, step)
+		if err == nil && repaired {
+			if p.ledger.Position().Sequence >= hole.Last() {
+				p.unblock() // nothing may come for long behind a hole at the stream's end
 			}
-			return p.ledger.Flush(ctx) // reading goes on where the ledger durably is
+			return nil // reading goes on where the ledger durably is
 		}
 		var still *ingest.HoleError
 		switch {
@@ -48,7 +45,7 @@ func (p *pump) overcome(ctx context.Context, r *ingest.Reader, hole *ingest.Hole
 				p.log.Error("recording waits at a hole; reads are served", "error", still)
 				p.block(still) // with all that was tried, which later rounds don't try again
 			}
-		case err != nil && isVerdict(err):
+		case err != nil && (repaired || isVerdict(err) || p.ledger.Err() != nil):
 			return err
 		case err != nil:
 			p.log.Warn("looking for missing messages failed; trying again", "error", err)
@@ -63,6 +60,33 @@ func (p *pump) overcome(ctx context.Context, r *ingest.Reader, hole *ingest.Hole
 			return err
 		}
 	}
+}
+
+// climb looks for the missing messages, rung by rung, and appends what it finds. It
+// reports whether that was any; a *[ingest.HoleError] says what was tried in vain.
+func (p *pump) climb(ctx context.Context, r *ingest.Reader, hole *ingest.HoleError, step bool) (bool, error) {
+	found, err := ingest.Climb(ctx, p.nc, hole, ingest.LadderOptions{
+		At: r.Position(), Step: step, Mirror: p.mirror, Logger: p.log,
+	})
+	var still *ingest.HoleError
+	switch {
+	case len(found) > 0:
+		if err := p.ledger.Append(ctx, found); err != nil {
+			return false, err
+		}
+		if err := p.ledger.Flush(ctx); err != nil {
+			return false, err
+		}
+		p.repaired.Add(uint64(len(found)))
+		return true, nil
+	case errors.As(err, &still):
+		before := p.ledger.Position().Sequence
+		if repaired, err := p.askPeers(ctx, still); repaired || err != nil {
+			p.repaired.Add(p.ledger.Position().Sequence - before)
+			return repaired, err
+		}
+	}
+	return false, err
 }
 
 // bridge folds the signed gap that admits the hole, if one stands in the stream.
@@ -127,13 +151,13 @@ func (p *pump) block(hole *ingest.HoleError) {
 
 // unblock says that recording goes on.
 func (p *pump) unblock() {
-	if p.hole.Swap(nil) == nil {
-		return
+	hole, strange := p.hole.Swap(nil), p.strange.Swap(nil)
+	if hole != nil || strange != nil {
+		p.reopen()
 	}
-	p.reopen()
 }
 
-// reopen makes the context anew that ends where a hole is met.
+// reopen makes the context anew that ends where something is in the way.
 func (p *pump) reopen() {
 	ctx, cancel := context.WithCancel(context.Background())
 	p.free.Store(&ctx)

@@ -8,7 +8,7 @@ type holeCollector struct{ s *Service }
 
 var (
 	missingDesc  = prometheus.NewDesc("annals_stream_missing_messages", "Messages that are missing inside the stream where the ledger stands, and keep it from recording; 0 while it goes on.", nil, nil)
-	repairedDesc = prometheus.NewDesc("annals_stream_repaired_messages_total", "Messages that were missing and were found at the stream's leader, a peer of it or a mirror, since the start.", nil, nil)
+	repairedDesc = prometheus.NewDesc("annals_stream_repaired_messages_total", "Messages that were missing and were found at the stream's leader, a peer of it, in a mirror or in a peer's ledger, since the start.", nil, nil)
 	epochDesc    = prometheus.NewDesc("annals_stream_epoch", "Which stream is being folded: each time that it had to be made anew is one more.", nil, nil)
 )
 

@@ -243,6 +243,22 @@ func replica(t *testing.T, o Options, size uint64, root chain.Hash) {
 // foldAnew folds a stream into a ledger of its own until it has a size.
 func foldAnew(t *testing.T, nc *nats.Conn, size uint64) *ledger.Ledger {
 	t.Helper()
+	p := pumpAnew(t, nc, "")
+	defer p.stop()
+	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	defer cancel()
+	for head := p.ledger.Head(); head.Size < size; {
+		var err error
+		if head, err = p.ledger.Wait(ctx, head.Size); err != nil {
+			t.Fatalf("another replica stands at %d: %v (%v)", head.Size, err, p.stopped())
+		}
+	}
+	return p.ledger
+}
+
+// pumpAnew begins to fold a stream into a ledger of its own.
+func pumpAnew(t *testing.T, nc *nats.Conn, mirror string) *pump {
+	t.Helper()
 	o := options(filepath.Join(t.TempDir(), "replica"))
 	o.defaults()
 	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
@@ -265,21 +281,16 @@ func foldAnew(t *testing.T, nc *nats.Conn, size uint64) *ledger.Ledger {
 		t.Fatal(err)
 	}
 	p := &pump{
-		ledger: s.ledger, nc: nc, log: o.Logger, fatal: o.Fatal, known: ingest.Identity{Name: ingest.Stream},
+		ledger: s.ledger, nc: nc, mirror: mirror, log: o.Logger, fatal: o.Fatal,
+		own:    func() ingest.Identity { return ingest.Identity{Name: ingest.Stream} },
 		opened: make(chan struct{}), done: make(chan struct{}), nudged: make(chan struct{}, 1), holeRetry: 20 * time.Millisecond,
 	}
 	p.reopen()
-	running, stop := context.WithCancel(ctx)
+	running, stop := context.WithCancel(context.Background())
 	p.cancel = stop
 	p.ended, p.end = context.WithCancelCause(context.Background())
 	go p.run(running)
-	defer p.stop()
-	for head := s.ledger.Head(); head.Size < size; {
-		if head, err = s.ledger.Wait(ctx, head.Size); err != nil {
-			t.Fatalf("another replica stands at %d: %v (%v)", head.Size, err, p.stopped())
-		}
-	}
-	return s.ledger
+	return p
 }
 
 // submit posts a body as a control message, and returns the status and the code.

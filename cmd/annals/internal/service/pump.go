@@ -3,11 +3,11 @@ package service
 import (
 	"context"
 	"errors"
-	"fmt"
 	"log/slog"
 	"sync/atomic"
 	"time"
 
+	"annals/cmd/annals/internal/peer"
 	"annals/ingest"
 	"annals/ledger"
 	"annals/ledger/chain"
@@ -22,10 +22,17 @@ type pump struct {
 	ledger *ledger.Ledger
 	nc     *nats.Conn
 	stream ingest.StreamOptions
-	known  ingest.Identity
+	// own tells how the stream of the ledger's epoch is known. It is asked at each
+	// try: what the ledger has yet to fold is not its own.
+	own    func() ingest.Identity
 	mirror string // a stream that mirrors the log; "": there is none
-	log    *slog.Logger
-	fatal  func(error)
+	peers  []*peer.Peer
+	data   string // the data folder, for what comes from peers
+	// follows: the stream may be made anew while this process runs, and be the
+	// ledger's next one.
+	follows bool
+	log     *slog.Logger
+	fatal   func(error)
 
 	reader  atomic.Pointer[ingest.Reader]
 	trouble atomic.Pointer[error] // why there is no reader yet
@@ -36,9 +43,10 @@ type pump struct {
 	ended  context.Context // done with the verdict as its cause
 	end    context.CancelCauseFunc
 
-	// At a hole: which one, and what ends with it.
+	// What is in the way, and what ends with it.
 	hole      atomic.Pointer[ingest.HoleError] // nil: there is none
-	free      atomic.Pointer[context.Context]  // done where a hole is met
+	strange   atomic.Pointer[error]            // why the stream is not the ledger's, while its next one is waited for
+	free      atomic.Pointer[context.Context]  // done where either is met
 	clear     atomic.Pointer[context.CancelFunc]
 	nudged    chan struct{}
 	holeRetry time.Duration
@@ -49,7 +57,7 @@ type pump struct {
 func (s *Service) newPump() *pump {
 	p := &pump{
 		ledger: s.ledger, nc: s.line.nc, log: s.o.Logger, fatal: s.o.Fatal,
-		known: s.identity(), mirror: s.o.Mirror,
+		own: s.identity, mirror: s.o.Mirror, peers: s.peers, data: s.dir.Root, follows: s.o.Cluster != nil,
 		opened: make(chan struct{}), done: make(chan struct{}),
 		nudged: make(chan struct{}, 1), holeRetry: holeRetry,
 	}
@@ -100,22 +108,32 @@ func (p *pump) open() {
 func (p *pump) carry(ctx context.Context) error {
 	go p.stopReading(ctx)
 	for {
-		r, err := p.connect(ctx)
-		if err != nil {
-			return err
+		err := p.session(ctx)
+		if p.follows && isStranger(err) {
+			err = p.estranged(ctx, err)
 		}
-		p.reader.Store(r)
-		p.open()
-		err = p.read(ctx, r)
-		var hole *ingest.HoleError
-		if errors.As(err, &hole) {
-			err = p.overcome(ctx, r, hole)
-		}
-		r.Close()
 		if err != nil {
 			return err
 		}
 	}
+}
+
+// session connects and reads until that ends, and gets over the hole that it ends
+// at, if it does.
+func (p *pump) session(ctx context.Context) error {
+	r, err := p.connect(ctx)
+	if err != nil {
+		return err
+	}
+	defer r.Close()
+	p.reader.Store(r)
+	p.open()
+	err = p.read(ctx, r)
+	var hole *ingest.HoleError
+	if errors.As(err, &hole) {
+		err = p.overcome(ctx, r, hole)
+	}
+	return err
 }
 
 // read appends what a reader brings until that ends.
@@ -127,6 +145,12 @@ func (p *pump) read(ctx context.Context, r *ingest.Reader) error {
 		}
 		if err := p.ledger.Append(ctx, msgs); err != nil {
 			return err
+		}
+		if p.strange.Load() != nil { // these begin with the epoch's message
+			if err := p.ledger.Flush(ctx); err != nil {
+				return err
+			}
+			p.log.Warn("the ledger has gone on with another stream", "epoch", p.ledger.Position().Epoch)
 		}
 		p.unblock()
 	}
@@ -167,27 +191,30 @@ func (p *pump) connect(ctx context.Context) (*ingest.Reader, error) {
 
 func (p *pump) tryConnect(ctx context.Context) (*ingest.Reader, error) {
 	at := p.ledger.Position()
-	r, err := ingest.OpenReader(ctx, p.nc, ingest.ReaderOptions{Position: at, Identity: p.known, Logger: p.log})
+	r, err := ingest.OpenReader(ctx, p.nc, ingest.ReaderOptions{Position: at, Identity: p.own(), Logger: p.log})
+	var verdict error
 	if isStranger(err) {
+		verdict = err
 		next, why, unasked := succeeds(ctx, p.ledger, p.nc)
 		switch {
 		case unasked != nil:
 			return nil, unasked
 		case why != nil:
-			return nil, fmt.Errorf("%w; %w", err, why)
+			return nil, &strangerError{verdict: verdict, why: why}
 		case next == nil:
 			return nil, err
 		}
 		p.log.Warn("an operator has the ledger go on with another stream", "epoch", next.start.Epoch, "folded", at.Sequence, "error", err)
-		p.known = next.identity
 		r, err = ingest.OpenReader(ctx, p.nc, ingest.ReaderOptions{Position: next.before(), Identity: next.identity, Logger: p.log})
 	}
 	if err != nil {
 		return nil, err
 	}
-	// The stream is there, so this makes none: it compares its configuration.
-	if err := ingest.EnsureStream(ctx, p.nc, p.stream); err != nil {
+	if err := ingest.CheckStream(ctx, p.nc, p.stream); err != nil {
 		r.Close()
+		if verdict != nil && isVerdict(err) {
+			err = &strangerError{verdict: verdict, why: err}
+		}
 		return nil, err
 	}
 	return r, nil
@@ -198,7 +225,8 @@ func isVerdict(err error) bool {
 	var drift *ingest.DriftError
 	var retention *ingest.RetentionError
 	var hole *ingest.HoleError
-	return isStranger(err) || errors.As(err, &drift) || errors.As(err, &retention) || errors.As(err, &hole)
+	var fork *peer.ForkError
+	return isStranger(err) || errors.As(err, &drift) || errors.As(err, &retention) || errors.As(err, &hole) || errors.As(err, &fork)
 }
 
 // isStranger reports whether a verdict says that the stream is not the one that
@@ -223,9 +251,13 @@ func (p *pump) settled(ctx context.Context) error {
 	}
 }
 
-// stopped returns why nothing is recorded any more, nil while it is.
+// stopped returns why nothing is recorded any more, nil while it is. What can pass
+// without a restart is among it: that the stream is another's.
 func (p *pump) stopped() error {
 	if p.ended.Err() == nil {
+		if strange := p.strange.Load(); strange != nil {
+			return *strange
+		}
 		return nil
 	}
 	if err := p.ledger.Err(); err != nil {
@@ -235,7 +267,7 @@ func (p *pump) stopped() error {
 }
 
 // stranger returns the verdict that the stream is not the ledger's, if that is
-// what stopped the pump.
+// what keeps the pump from reading.
 func (p *pump) stranger() error {
 	if err := p.stopped(); isStranger(err) {
 		return err
@@ -282,17 +314,18 @@ func (p *pump) stop() {
 	<-p.done
 }
 
-// await is the ledger's Await, which also ends when the pump does, or stands at a
-// hole: what it did not carry will not be recorded before somebody has mended the
-// cause.
+// await is the ledger's Await, which also ends when the pump does, stands at a hole
+// or has lost its stream: what it did not carry will not be recorded before somebody
+// has mended the cause.
 func (p *pump) await(ctx context.Context, sequence uint64, place uint16) (chain.Receipt, error) {
 	for {
 		receipt, err := p.awaitFree(ctx, sequence, place)
 		switch {
 		case err == nil || ctx.Err() != nil:
 			return receipt, err
-		case p.ended.Err() != nil:
-			return receipt, p.stopped()
+		}
+		if stopped := p.stopped(); stopped != nil {
+			return receipt, stopped
 		}
 		if hole := p.hole.Load(); hole != nil {
 			return receipt, hole
@@ -300,7 +333,7 @@ func (p *pump) await(ctx context.Context, sequence uint64, place uint16) (chain.
 		if !errors.Is(err, context.Canceled) {
 			return receipt, err
 		}
-		// The hole was overcome meanwhile.
+		// What was in the way has gone meanwhile.
 	}
 }
 

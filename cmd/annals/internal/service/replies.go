@@ -9,9 +9,10 @@ import (
 )
 
 // answer starts request/reply on NATS, where producers reach it. Where none are
-// let in, nobody is there to ask.
+// let in, nobody is there to ask; on a cluster they are there in any case, and are
+// told.
 func (s *Service) answer() error {
-	if s.pump.stranger() != nil {
+	if !s.pump.follows && s.pump.stranger() != nil {
 		return nil
 	}
 	var err error

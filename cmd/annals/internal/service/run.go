@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 
+	"annals/cmd/annals/internal/peer"
 	"annals/ingest"
 	"annals/ingest/door"
 	"annals/ledger"
@@ -25,7 +26,7 @@ func (s *Service) run() error {
 		s.o.Logger.Error("the projections follow no more; timelines stay as they are until a restart", "error", err)
 		return err
 	})
-	if s.keeper != nil && s.pump.stranger() == nil {
+	if s.keeper != nil && (s.pump.follows || s.pump.stranger() == nil) {
 		s.stopKeeper = beside(func(ctx context.Context) error {
 			s.keeper.Run(ctx)
 			return nil
@@ -47,6 +48,9 @@ func (s *Service) run() error {
 	door.Register(s.api.Huma(), door.Options{
 		Publish: s.publish, Await: s.pump.await, Get: s.ledger.Get, Receipts: s.api.Receipts, Logger: s.o.Logger,
 	})
+	if s.o.PeerToken != "" {
+		peer.Register(s.api.Huma(), peer.Options{Ledger: s.ledger, Token: s.token, Logger: s.o.Logger})
+	}
 	if err := s.answer(); err != nil {
 		return err
 	}
@@ -147,6 +151,9 @@ func (s *Service) close(ctx context.Context) error {
 	}
 	if s.pump != nil {
 		s.pump.stop()
+	}
+	for _, p := range s.peers {
+		ended("letting go of the peer "+p.String(), p.Close())
 	}
 	if s.stopFollower != nil {
 		// What keeps it from following was said when it happened.

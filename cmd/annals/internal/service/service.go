@@ -16,6 +16,7 @@ import (
 	"io"
 	"log/slog"
 	"net"
+	"os"
 	"strconv"
 	"sync"
 	"time"
@@ -24,6 +25,7 @@ import (
 	"annals/cmd/annals/internal/keeper"
 	"annals/cmd/annals/internal/keys"
 	"annals/cmd/annals/internal/natscontext"
+	"annals/cmd/annals/internal/peer"
 	"annals/cmd/annals/internal/signer"
 	"annals/ingest"
 	"annals/ingest/door"
@@ -48,6 +50,11 @@ type Options struct {
 	// Mirror is a stream on the same server or cluster that mirrors the log: messages
 	// that the log has lost are looked for there. "": there is none.
 	Mirror string
+	// Peers are the URLs of other replicas' servers: what no copy of the stream has is
+	// looked for in their ledgers. PeerToken is the file of the token that the replicas
+	// share; with it, this one gives messages to them.
+	Peers     []string
+	PeerToken string
 	// NotDurable goes on with a cluster that doesn't show that it syncs before it
 	// acknowledges.
 	NotDurable bool
@@ -95,8 +102,11 @@ type Service struct {
 	http        net.Listener
 	line        *line
 	ledger      *ledger.Ledger
+	token       peer.Token
+	peers       []*peer.Peer
 	projections *projections.Live
 	pump        *pump
+	behind      behind
 	keeper      *keeper.Keeper
 	heads       keeper.HeadsMaps // outlives keepers
 	signer      *signer.Signer
@@ -128,6 +138,9 @@ func Start(ctx context.Context, o Options) (*Service, error) {
 
 func (s *Service) start(ctx context.Context) error {
 	if err := s.admit(); err != nil {
+		return err
+	}
+	if err := s.namePeers(); err != nil {
 		return err
 	}
 	if err := s.take(); err != nil {
@@ -211,6 +224,9 @@ func (s *Service) begin() error {
 
 // open opens the ledger and the projections, or makes them.
 func (s *Service) open(ctx context.Context) error {
+	if err := os.RemoveAll(s.dir.Path(trialFolder)); err != nil { // of a process that died in a trial
+		return err
+	}
 	created, err := s.openLedger(ctx)
 	if err != nil {
 		return err
@@ -244,6 +260,10 @@ func (s *Service) letIn(ctx context.Context) error {
 		return err
 	}
 	if err := s.pump.stranger(); err != nil {
+		if s.pump.follows { // producers are there already, and the ledger's next stream may come
+			s.keeper = s.newKeeper()
+			return nil
+		}
 		s.o.Logger.Warn("no producers are let in, for the stream is not the ledger's") // the pump has said why
 		return nil
 	}

@@ -24,7 +24,8 @@ type standing struct {
 
 // standing looks at the ledger, and behind a hole into the stream: what stands
 // there will have been folded before the message is, and takes the numbers first.
-func (s *Service) standing(ctx context.Context) (standing, error) {
+// What was read there before serves as long as it is no older than that.
+func (s *Service) standing(ctx context.Context, old time.Duration) (standing, error) {
 	at := standing{head: s.ledger.Head(), hole: s.pump.hole.Load()}
 	at.last = at.head.State.ControlSequence
 	if at.hole == nil {
@@ -34,28 +35,8 @@ func (s *Service) standing(ctx context.Context) (standing, error) {
 		Epoch: at.head.State.Epoch, First: at.hole.Missing, Last: at.hole.Last(),
 		Size: at.head.Size, Root: at.head.Root.String(),
 	}
-	behind, err := ingest.ControlsBehind(ctx, s.line.nc, ingest.RootControl+".>", at.hole.Last())
-	if err != nil {
-		return at, err
-	}
-	ahead := at.head.State // as far as it can be known without what lies between
-	for i := range behind {
-		m := &behind[i]
-		at.last = m.Sequence
-		statement, ok := chain.StatementOf(m.Body)
-		if statement.Type != chain.ControlGap { // which is judged at the hole
-			ahead.Sequence = m.Sequence - 1
-		}
-		if !ok || chain.CheckControl(&ahead, m.Body) != nil || statement.Number != ahead.Control {
-			continue // a rejection uses no number up
-		}
-		ahead.Control++
-		if statement.Type == chain.ControlSeed {
-			ahead.Seed, _, _ = chain.ParseSeed(statement.Body)
-		}
-	}
-	at.head.State.Control = ahead.Control
-	return at, nil
+	err := s.behind.look(ctx, s.line.nc, &at, old)
+	return at, err
 }
 
 // overdue adds the gap whose notice has to be signed again, if there is one.
@@ -69,9 +50,10 @@ func (s *Service) overdue(at *standing) error {
 	return err
 }
 
-// Hole returns what is missing and nothing admits, nil where nothing is, and the number that the next control statement has to have.
+// Hole returns what is missing and nothing admits, nil where nothing is, and the
+// number that the next control statement has to have.
 func (s *Service) Hole(ctx context.Context) (*query.Hole, uint64) {
-	at, err := s.standing(ctx)
+	at, err := s.standing(ctx, behindAge)
 	if err != nil {
 		s.o.Logger.Warn("looking for control messages behind a hole failed", "error", err)
 	}
@@ -96,7 +78,7 @@ func (s *Service) Submit(ctx context.Context, body []byte) (uint64, error) {
 	if err := s.pump.check(ctx); err != nil {
 		return 0, problem.New(problem.Unavailable, "nothing was published: %v", err).From(err)
 	}
-	at, err := s.standing(ctx)
+	at, err := s.standing(ctx, 0)
 	if err != nil {
 		return 0, problem.New(problem.Unavailable, "nothing was published: %v", err).From(err)
 	}

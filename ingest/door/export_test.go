@@ -1,0 +1,4 @@
+package door
+
+// MaxReceiptsOfOne is for tests that fill a workspace's places.
+const MaxReceiptsOfOne = maxReceiptsOfOne
