@@ -163,15 +163,21 @@ BASE = multiples(point((4 * pow(5, P - 2, P) % P).to_bytes(32, "little")))
 NEGATED = {}  # public key: the multiples of -A, or None where the key is refused
 
 
+def key_point(public):
+    """The point of a public key, or None where it is no key: of small order it verifies what nobody signed."""
+    a = point(public) if len(public) == 32 else None
+    if a is not None:
+        eight = a
+        for _ in range(3):
+            eight = add(eight, eight)
+        if encoding(eight) == encoding(NEUTRAL):
+            return None
+    return a
+
+
 def negated(public):
     if public not in NEGATED:
-        a = point(public) if len(public) == 32 else None
-        if a is not None:
-            eight = a
-            for _ in range(3):
-                eight = add(eight, eight)
-            if encoding(eight) == encoding(NEUTRAL):
-                a = None  # of small order: it verifies what nobody signed
+        a = key_point(public)
         NEGATED[public] = multiples((P - a[0], a[1], 1, P - a[3])) if a else None
     return NEGATED[public]
 
@@ -403,7 +409,7 @@ def parse_vkey(text):
         raise Form("its hash is not the key's")
     if key[0] != ED25519_NOTE or len(key) != 33:
         raise Form("it is no Ed25519 key of a log, the only kind that this script checks")
-    if negated(key[1:]) is None:
+    if key_point(key[1:]) is None:
         raise Form("its key is no point, or of small order")
     return parts[0], key[1:]
 
@@ -606,6 +612,8 @@ class Key:
             raise Fault("unsupported", f"a key of algorithm {self.algorithm}")
         if len(self.public) != (32 if self.algorithm == ED25519 else 1312) or self.algorithm == MLDSA and self.roles != CHECKPOINT:
             raise Form("a key's length or roles are not its algorithm's")
+        if self.algorithm == ED25519 and key_point(self.public) is None:
+            raise Form(f"{self.public.hex()} is no Ed25519 key: no point, not its one encoding, or of small order")
 
     def listed(self, origin):
         """What `keys` must say of the key."""
