@@ -414,6 +414,14 @@ def parse_vkey(text):
     return parts[0], key[1:]
 
 
+def read_note(note, what):
+    """(text, signatures) of a signed note; what is none says nothing about a ledger."""
+    try:
+        return parse_note(note)
+    except Form as e:
+        raise Fault("inconclusive", f"{what} is no signed note: {e}") from None
+
+
 def parse_note(note):
     """(text, [(name, key hash, signature)]) of a signed note."""
     if len(note) > 1000000:
@@ -462,8 +470,8 @@ Checkpoint = collections.namedtuple("Checkpoint", "size root signed_by note")
 
 
 def open_checkpoint(note, history, report, what):
+    text, signatures = read_note(note, what)
     try:
-        text, signatures = parse_note(note)
         lines = text.split("\n")
         if lines[0] != history.origin:
             raise Fault("wrong_ledger", f"{what} is of {shown(lines[0])}, not of {shown(history.origin)}")
@@ -800,7 +808,7 @@ def fold_keys(m, report):
     except Fault as f:  # of the history as a whole, and so at no index
         raise Fault(f.finding, f"keys.json, entry {row['index']}: {f.detail}") from None
     if m["keys"] != [key.listed(history.origin) for key in history.keys]:
-        report.add("unknown_key", "keys.json names other keys than its genesis and changes do")
+        report.add("inconclusive", "keys.json lists other keys than its genesis and changes name")
     return history
 
 
@@ -865,8 +873,8 @@ def read_head_file(data):
 
 def open_head(note, history, tag, checkpoint):
     what = "the workspace head"
+    text, signatures = read_note(note, what)
     try:
-        text, signatures = parse_note(note)
         lines = text.split("\n")
         if len(lines) != 8 or lines[0] != "annals/workspace-head/v1":
             raise Form("its text is not the seven lines of a head")

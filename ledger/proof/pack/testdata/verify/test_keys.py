@@ -192,13 +192,13 @@ class Keys(test_pack.Packs):
             ("a change cut short", member(["keys.json", "changes", 0, "entry"], "AAAA"), "malformed_entry"),
             ("a change of a newer version", member(["keys.json", "changes", 0, "entry"], lambda t: flip(t, 3, 3)), "unsupported"),
             ("a retired signature", member(["keys.json", "retired", 0], lambda t: t[:-9] + "AAAAAAA=\n"), "bad_signature"),
-            ("a retired note that is none", member(["keys.json", "retired", 0], "x"), "bad_signature"),
+            ("a retired note that is none", member(["keys.json", "retired", 0], "x"), "inconclusive"),
             ("a retired note by another", member(["keys.json", "retired", 0], ledger.checkpoint(5, "next")), "unknown_key"),
             ("a retired note of another tree", member(["keys.json", "retired", 0], ledger.checkpoint(5, root=secret("junk"))), "forked"),
             ("a consistency proof", member(["keys.json", "consistency", 0, 0], JUNK), "forked"),
             ("a consistency proof too few", lambda f: f["keys.json"]["consistency"].pop(), "inconclusive"),
             ("retired notes exchanged", lambda f: f["keys.json"]["retired"].reverse(), "forked"),
-            ("no end of a range", member(["keys.json", "keys", 3, "to"], DELETE), "unknown_key"),
+            ("no end of a range", member(["keys.json", "keys", 3, "to"], DELETE), "inconclusive"),
         ]
         for name, tamper, want in cases:
             with self.subTest(name):
