@@ -74,6 +74,21 @@ func (s *Source) Tag(workspace string) (chain.Hash, error) {
 	return state.Tag(workspace), nil
 }
 
+// Roster returns the keys that the stored state names, with the entries that changed
+// them.
+func (s *Source) Roster() (*chain.Roster, error) {
+	state, _, err := readGenesis(s.db)
+	if err != nil {
+		return nil, err
+	}
+	b, err := get(s.db, keyState)
+	if err != nil {
+		return nil, err
+	}
+	stored, _, err := parseStored(state, b, func(uint32) (secret [sha256.Size]byte, err error) { return secret, nil })
+	return stored.Roster(), err
+}
+
 // Leaves yields the stored entries with their payloads and nodes, as
 // [proof.Source] says.
 func (s *Source) Leaves(ctx context.Context, from, to uint64) iter.Seq2[chain.Leaf, error] {

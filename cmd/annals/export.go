@@ -31,7 +31,8 @@ names and keys are not in it.
                key
 
 An export that was broken off goes on where it stopped, and one that is there is
-brought up to date: run the same command again.`,
+brought up to date: run the same command again. A folder that holds an export of
+another ledger, or of another history of this one, is left as it is.`,
 		Example: `  annals export --data ./annals-data -o ./export
   annals export --url https://annals.example --key "$VKEY" -o ./export
   annals verify --url ./export --key "$VKEY"`,

@@ -10,6 +10,7 @@ import (
 	"annals/cmd/annals/internal/reconcile"
 	"annals/cmd/annals/internal/show"
 	"annals/ingest"
+	"annals/ledger"
 	"annals/ledger/chain"
 	"annals/ledger/proof"
 	"annals/ledger/proof/tiles"
@@ -20,11 +21,13 @@ import (
 
 // reconcileCodes are the exit codes of verdicts; frozen, as the names are.
 var reconcileCodes = map[reconcile.Verdict]int{
-	reconcile.Satisfied:    exitOK,
-	reconcile.Erased:       exitOK,
-	reconcile.Contradicted: 10,
-	reconcile.NotRecorded:  11,
-	reconcile.Pending:      12,
+	reconcile.Satisfied:      exitOK,
+	reconcile.Erased:         exitOK,
+	reconcile.Contradicted:   10,
+	reconcile.NotRecorded:    11,
+	reconcile.Pending:        12,
+	reconcile.PayloadMissing: 13,
+	reconcile.Inconclusive:   exitFailure,
 }
 
 // reconciling is what one run was asked for.
@@ -39,8 +42,13 @@ func (a *app) reconcile() *cobra.Command {
 against the ledger as it is now, and say of each:
 
   satisfied              its entry is in the signed tree, and of the same bytes
-  satisfied_erased       its entry is in the signed tree, and its payload is gone
+  satisfied_erased       its entry is in the signed tree, and another one says that
+                         its payload was erased
+  payload_missing        its entry is in the signed tree, its payload is not shown,
+                         and no entry says that it was erased
   pending                the signed tree does not reach it yet
+  inconclusive           the ledger went on in another stream, and nothing says which
+                         one acknowledged it
   accepted_not_recorded  the stream acknowledged it, the ledger went past it, and
                          has no entry of it
   contradicted           the ledger shows something else than it signed, or than
@@ -50,8 +58,11 @@ against the ledger as it is now, and say of each:
 ledger. With --url, everything is asked of a server; with --data, of the folder of
 a ledger whose server is stopped, and the checkpoint beside it.
 
+After a change of keys an older key does as well: it is followed to the ones since.
+
 Exits with 0 when all are satisfied, else by the gravest: 10 contradicted, 11
-accepted_not_recorded, 12 pending; 1 when it could not be told.`,
+accepted_not_recorded, 13 payload_missing, 1 inconclusive, 12 pending; 1 when it
+could not be told.`,
 		Example: `  annals reconcile --receipts ./receipts --url https://annals.example --key "$VKEY"
   annals reconcile --receipts ./receipts --data ./annals-data --key "$VKEY" -o json`,
 		Args: cobra.NoArgs,
@@ -135,44 +146,89 @@ func (a *app) runReconcile(ctx context.Context, v *reconciling) error {
 
 // ledgerFor opens the ledger that v names, under its signed checkpoint.
 func (a *app) ledgerFor(ctx context.Context, v *reconciling) (*reconcile.Ledger, func(), error) {
-	ring, err := proof.NewKeyring(v.key)
-	if err != nil {
-		return nil, nil, err
-	}
-	l := &reconcile.Ledger{Ring: ring}
 	if v.data != "" {
-		signed, err := audit.ReadSigned(v.data)
-		if err != nil {
-			return nil, nil, err
-		}
-		if signed.Checkpoint == nil {
-			return nil, nil, fmt.Errorf("%s has no signed checkpoint: nothing there is vouched for; reconcile with --url, or with the folder of a server that has run", v.data)
-		}
-		if l.Checkpoint, err = ring.Open(signed.Checkpoint); err != nil {
-			return nil, nil, fmt.Errorf("the checkpoint of %s: %w", v.data, err)
-		}
-		src, err := openForAudit(v.data)
-		if err != nil {
-			return nil, nil, err
-		}
-		l.Source, l.Payload = src, l.Beside
-		return l, func() { _ = src.Close() }, nil
+		return ledgerIn(ctx, v.data, v.key)
 	}
-	c, err := serverAt(v.url)
+	return ledgerAt(ctx, v.url, v.key)
+}
+
+// ledgerIn opens the ledger of a data folder.
+func ledgerIn(ctx context.Context, data, key string) (*reconcile.Ledger, func(), error) {
+	signed, err := audit.ReadSigned(data)
 	if err != nil {
 		return nil, nil, err
 	}
-	place, err := tiles.Open(v.url, tiles.Options{})
+	if signed.Checkpoint == nil {
+		return nil, nil, fmt.Errorf("%s has no signed checkpoint: nothing there is vouched for; reconcile with --url, or with the folder of a server that has run", data)
+	}
+	src, err := openForAudit(data)
+	if err != nil {
+		return nil, nil, err
+	}
+	l := &reconcile.Ledger{Source: src}
+	l.Payload = l.Beside
+	if err := follow(ctx, l, src, signed, key); err != nil {
+		return nil, nil, errors.Join(fmt.Errorf("the checkpoint of %s: %w", data, err), src.Close())
+	}
+	return l, func() { _ = src.Close() }, nil
+}
+
+// follow opens a folder's checkpoint by a key, or by one that the ledger's entries
+// lead to from it: receipts may be of before a change of keys, the key of before or
+// behind it.
+func follow(ctx context.Context, l *reconcile.Ledger, src *ledger.Source, signed audit.Signed, key string) error {
+	ring, err := proof.NewKeyring(key)
+	if err != nil {
+		return err
+	}
+	if l.Checkpoint, err = proof.ParseCheckpoint(signed.Checkpoint); err != nil {
+		return err
+	}
+	followed, err := func() (*proof.Keyring, error) {
+		roster, err := src.Roster()
+		if err != nil {
+			return nil, err
+		}
+		history, err := l.History(ctx, roster.Changes(), signed.Retired)
+		if err != nil {
+			return nil, err
+		}
+		return history.Verify(key)
+	}()
+	if err == nil {
+		ring = followed
+	}
+	l.Ring = ring
+	checkpoint, failed := ring.Open(signed.Checkpoint)
+	l.Checkpoint = checkpoint
+	if failed != nil && err != nil {
+		return err // why no other key is known
+	}
+	return failed
+}
+
+// ledgerAt opens the ledger that a server shows.
+func ledgerAt(ctx context.Context, url, key string) (*reconcile.Ledger, func(), error) {
+	ring, err := proof.NewKeyring(key)
+	if err != nil {
+		return nil, nil, err
+	}
+	c, err := serverAt(url)
+	if err != nil {
+		return nil, nil, err
+	}
+	place, err := tiles.Open(url, tiles.Options{})
 	if err != nil {
 		return nil, nil, &usageError{err}
 	}
-	if l.Checkpoint, _, err = audit.Open(ctx, place, v.key); err != nil {
+	l := &reconcile.Ledger{Ring: ring}
+	if l.Checkpoint, _, err = audit.Open(ctx, place, key); err != nil {
 		return nil, nil, errors.Join(err, place.Close())
 	}
 	if history, err := place.Keys(ctx); err == nil {
 		// Receipts may be older than the last rotation.
 		if h, err := proof.ParseKeyHistory(history); err == nil {
-			if followed, err := h.Verify(v.key); err == nil {
+			if followed, err := h.Verify(key); err == nil {
 				l.Ring = followed
 			}
 		}

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -143,4 +144,82 @@ func TestReceiptsFromEndToEnd(t *testing.T) {
 		t.Errorf("of the folder: %v", report.Counts)
 	}
 	run(1, "--data", dir, "--key", strangers)
+}
+
+// TestReconcileAcrossKeys holds receipts of before and after a change of keys
+// against a folder whose server is stopped, with the old key and with the new.
+func TestReconcileAcrossKeys(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "data")
+	s := mustServe(t, dir)
+	kept := filepath.Join(t.TempDir(), "receipts")
+	publish := func(id string) {
+		t.Helper()
+		nc, err := nats.Connect(s.nats)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer nc.Close()
+		receipts, err := ingest.NewReceipts(t.Context(), nc, ingest.ReceiptOptions{Dir: kept, First: time.Millisecond})
+		if err != nil {
+			t.Fatal(err)
+		}
+		p, err := ingest.NewPublisher(nc, ingest.PublisherOptions{Receipts: receipts})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := p.Publish(t.Context(), "ws_7", fmt.Appendf(nil, `{"id":%q,"type":"t","actor":{"id":"u"}}`, id)); err != nil {
+			t.Fatal(err)
+		}
+		if err := errors.Join(p.Close(t.Context()), receipts.Flush(t.Context()), receipts.Close(t.Context())); err != nil {
+			t.Fatal(err)
+		}
+	}
+	keys := map[string]bool{}
+	public := func() string {
+		t.Helper()
+		out, errs, status := annals(t, "keys", "public", "--data", dir)
+		if status != 0 {
+			t.Fatal(errs)
+		}
+		keys[strings.TrimSpace(out)] = true
+		return strings.TrimSpace(out)
+	}
+	first := public()
+	publish("before")
+	for i, change := range [][]string{{"rotate", "--role", "checkpoint"}, {"revoke"}} {
+		if change[0] == "revoke" {
+			list, _, _ := annals(t, "keys", "list", "--url", s.url)
+			for line := range strings.Lines(list) {
+				if f := strings.Fields(line); len(f) > 3 && f[0] == "checkpoint" && f[2] == "-" {
+					change = append(change, "--key", f[3])
+				}
+			}
+		}
+		if out, errs, status := annals(t, append([]string{"keys", change[0], "--data", dir, "--url", s.url}, change[1:]...)...); status != 0 {
+			t.Fatal(out, errs)
+		}
+		publish(fmt.Sprint("after ", i)) // its receipt is by the new key
+		public()
+	}
+	if err := s.terminate(); err != nil {
+		t.Fatal(err)
+	}
+	if len(keys) != 3 || !keys[first] {
+		t.Fatalf("the keys were %v", keys)
+	}
+	for key := range keys {
+		out, errs, status := annals(t, "reconcile", "--receipts", kept, "--data", dir, "--key", key, "-o", "json")
+		var report reconciled
+		if err := json.Unmarshal([]byte(out), &report); status != 0 || err != nil {
+			t.Fatalf("with %s: %d %s%s", key, status, out, errs)
+		}
+		for _, item := range report.Claims {
+			if !item.Receipt || item.Detail != "" { // judged by the receipt, and not around it
+				t.Errorf("with %s: %+v", key, item)
+			}
+		}
+		if report.Counts[reconcile.Satisfied] != 3 {
+			t.Errorf("with %s: %v", key, report.Counts)
+		}
+	}
 }

@@ -78,7 +78,7 @@ func (k *Key) signsControl() bool { return k.Algorithm == AlgorithmEd25519 }
 
 // verify checks a signature of the key's, an Ed25519 key, over a statement.
 func (k *Key) verify(statement, signature []byte) bool {
-	return k.signsControl() && len(signature) == ed25519.SignatureSize && ed25519.Verify(k.Public, statement, signature)
+	return k.signsControl() && verifyEd25519(k.Public, statement, signature)
 }
 
 // Append appends the key's bytes to dst, as the genesis and changes of keys hold
@@ -112,21 +112,19 @@ func (c *cursor) key() Key {
 // check holds a key to its algorithm's rules. Errors wrap [ErrMalformed] or, for an
 // algorithm that this version doesn't know, [ErrUnsupported].
 func (k *Key) check() error {
-	size := 0
 	switch k.Algorithm {
 	case AlgorithmEd25519:
-		size = ed25519.PublicKeySize
+		return CheckEd25519(k.Public)
 	case AlgorithmMLDSA44:
-		if size = mldsa44PublicSize; k.Roles != RoleCheckpoint {
+		if k.Roles != RoleCheckpoint {
 			return malformed("an ML-DSA-44 key with the roles %s: it may sign checkpoints alone", k.Roles)
 		}
-	default:
-		return unsupported("key algorithm %d", k.Algorithm)
+		if len(k.Public) != mldsa44PublicSize {
+			return malformed("an ML-DSA-44 key of %d bytes, not %d", len(k.Public), mldsa44PublicSize)
+		}
+		return nil
 	}
-	if len(k.Public) != size {
-		return malformed("a key of algorithm %d with %d bytes, not %d", k.Algorithm, len(k.Public), size)
-	}
-	return nil
+	return unsupported("key algorithm %d", k.Algorithm)
 }
 
 // Threshold says how many keys must sign what a role signs.

@@ -77,6 +77,20 @@ func TestKeyVectors(t *testing.T) {
 	change(badSigned, chain.KeyChange{Thresholds: []chain.Threshold{{Role: chain.RoleRoot, Keys: 1}}}, root)
 	change(accepted, chain.KeyChange{Thresholds: []chain.Threshold{{Role: chain.RoleRoot, Keys: 1}}}, secondRoot, root)
 	step("record 0/1 asserted", func() { s.Record("ws_7", "last", "1") })
+
+	weak := chaintest.Weak()
+	for _, name := range []string{"order 1", "another order 8, sign", "y = p + 3, of a great order", "off the curve"} {
+		change(badBody, chain.KeyChange{Added: []chain.Key{{Algorithm: chain.AlgorithmEd25519, Public: weak[name], Roles: chain.RoleLedger}}}, root)
+	}
+	mixed := chaintest.NewMixed(7)
+	change(accepted, chain.KeyChange{Added: []chain.Key{mixed.Public(chain.RoleLedger)}}, root)
+	by := func(want string, key chain.Hash, sign func([]byte) []byte) {
+		t.Helper()
+		step(want, func() { seedBy(s, key, sign) })
+	}
+	by(badSigned, fresh.Public(0).ID(), func(b []byte) []byte { return lifted(fresh.Sign(b)) }) // S not below L
+	by(badSigned, mixed.Public(0).ID(), func(b []byte) []byte { return mixed.Sign(b, false) })  // with the cofactor alone
+	by("control 0/1 seed", mixed.Public(0).ID(), func(b []byte) []byte { return mixed.Sign(b, true) })
 	published(t, "keys.json", vectorsOf(t, s, l, "ws_7"))
 
 	statement := statementIn(t, l, rotated)

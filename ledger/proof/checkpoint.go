@@ -22,7 +22,8 @@ type Checkpoint struct {
 }
 
 var (
-	// ErrNote marks bytes that are no checkpoint's note.
+	// ErrNote marks bytes that are no checkpoint's note: no note at all, or one of
+	// something else.
 	ErrNote = errors.New("no checkpoint")
 	// ErrOrigin marks a checkpoint that names another ledger than its reader
 	// expects.
@@ -34,15 +35,19 @@ var (
 const maxNote = 1_000_000
 
 // noteText returns the text of what has a note's form (C2SP signed-note). No
-// signature is checked. Errors wrap [ErrNote].
+// signature is checked. Errors wrap [ErrNote] and stand for [Inconclusive]: what is no
+// note may be a web page or half a file, and says nothing about a ledger.
 func noteText(n []byte) (string, error) {
+	no := func(why error) (string, error) {
+		return "", &Fault{Finding: Inconclusive, Err: fmt.Errorf("%w: %w", ErrNote, why)}
+	}
 	if len(n) > maxNote {
-		return "", fmt.Errorf("%w: %d bytes, the most is %d", ErrNote, len(n), maxNote)
+		return no(fmt.Errorf("%d bytes, the most is %d", len(n), maxNote))
 	}
 	_, err := note.Open(n, note.VerifierList())
 	var unverified *note.UnverifiedNoteError
 	if !errors.As(err, &unverified) {
-		return "", fmt.Errorf("%w: %v", ErrNote, err)
+		return no(fmt.Errorf("%s is no signed note (%w)", brief(string(n)), err))
 	}
 	return unverified.Note.Text, nil
 }

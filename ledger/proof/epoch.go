@@ -1,6 +1,8 @@
 package proof
 
 import (
+	"time"
+
 	"annals/ledger/chain"
 )
 
@@ -15,6 +17,8 @@ func (j *joiner) epoch(x uint64, e *chain.Entry, s *chain.Statement) {
 		r.begin(x, place{epoch: e.Epoch, sequence: e.Sequence})
 		return
 	}
+	j.found.notice(x, NewEpoch, "control entry %d begins epoch %d in the stream %q, made %s; the old one was folded up to message %d", x, start.Epoch, start.Stream,
+		time.Unix(0, start.Created).UTC().Format(time.RFC3339), start.Last)
 	wrong := func(format string, args ...any) { j.found.at(x, UnauthorisedControl, format, args...) }
 	switch {
 	case start.Epoch != e.Epoch:

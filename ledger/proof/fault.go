@@ -29,8 +29,8 @@ func FindingOf(err error) Finding {
 		return fault.Finding
 	case errors.Is(err, ErrOrigin):
 		return WrongLedger
-	case errors.Is(err, ErrNote), errors.Is(err, chain.ErrSignature):
-		return BadSignature
+	case errors.Is(err, ErrNote), errors.Is(err, ErrHead), errors.Is(err, chain.ErrSignature):
+		return BadSignature // nobody signs what is no head
 	case errors.Is(err, chain.ErrUnknownKey):
 		return UnknownKey
 	case errors.Is(err, chain.ErrRole):

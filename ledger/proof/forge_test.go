@@ -192,6 +192,20 @@ func TestForgedControl(t *testing.T) {
 	}
 }
 
+// TestForgedWeakKeys: an audit takes no key from an entry that anybody can sign for.
+func TestForgedWeakKeys(t *testing.T) {
+	b := newBuilder("weak keys")
+	b.Record("w", "1", `{}`)
+	b.Seed()
+	b.Record("w", "2", `{}`)
+	m := b.done()
+	for name, public := range chaintest.Weak() {
+		c := chain.KeyChange{Added: []chain.Key{{Algorithm: chain.AlgorithmEd25519, Public: public, Roles: chain.RoleLedger}}}
+		bad := m.restate(3, func(s *chain.Statement) { s.Type, s.Body = chain.ControlKey, c.Append(nil) }, nil, b.Root)
+		t.Run(name, func(t *testing.T) { verdictAt(t, audit(t, bad, Options{}), MalformedEntry, 3) })
+	}
+}
+
 func workspaceKey() []byte {
 	key := chaintest.WorkspaceKey()
 	return key[:]

@@ -46,14 +46,11 @@ func ParseWorkspaceHead(note []byte) (WorkspaceHead, error) {
 	bad := func(format string, args ...any) (WorkspaceHead, error) {
 		return WorkspaceHead{}, fmt.Errorf("proof: %w: %s", ErrHead, fmt.Sprintf(format, args...))
 	}
-	if len(note) > maxCheckpoint {
-		return bad("%d bytes, the most is %d", len(note), maxCheckpoint)
+	text, err := noteText(note)
+	if err != nil {
+		return WorkspaceHead{}, fmt.Errorf("proof: %w: %w", ErrHead, err)
 	}
-	split := strings.LastIndex(string(note), "\n\n")
-	if split < 0 {
-		return bad("no blank line stands between a text and its signatures")
-	}
-	lines := strings.Split(string(note[:split]), "\n")
+	lines := strings.Split(strings.TrimSuffix(text, "\n"), "\n")
 	if len(lines) != 7 || lines[0] != headDomain || lines[1] == "" {
 		return bad("its text is not the seven lines that begin with %s", headDomain)
 	}

@@ -127,9 +127,6 @@ func (h *KeyHistory) Verify(vkey string) (*Keyring, error) {
 	if err != nil {
 		return nil, err
 	}
-	if !slices.EqualFunc(h.Keys, NamedKeys(h.Origin, walk.roster), sameKey) {
-		return nil, fmt.Errorf("%w: the keys that the history lists are not those that its genesis and changes name", chain.ErrUnknownKey)
-	}
 	ring := newRing(h.Origin, h.Ledger, walk.roster)
 	checkpoint, err := ring.Open([]byte(h.Checkpoint))
 	if err != nil {
@@ -153,7 +150,28 @@ func (h *KeyHistory) Verify(vkey string) (*Keyring, error) {
 			return nil, err
 		}
 	}
+	if err := h.listed(walk); err != nil {
+		return nil, err // the least that can be wrong, and so the last
+	}
 	return ring, nil
+}
+
+// listed compares the list of keys, which nobody signed, with what genesis and changes
+// make. Another list says nothing about the ledger: the error stands for
+// [Inconclusive].
+func (h *KeyHistory) listed(w *keyWalk) error {
+	named := NamedKeys(h.Origin, w.roster)
+	for i := range max(len(h.Keys), len(named)) {
+		switch {
+		case i >= len(named):
+			return fmt.Errorf("%w: it lists %d keys, its genesis and changes name %d: nothing names %s", ErrHistory, len(h.Keys), len(named), h.Keys[i].ID)
+		case i >= len(h.Keys):
+			return fmt.Errorf("%w: it lists %d keys, its genesis and changes name %d: %s is left out", ErrHistory, len(h.Keys), len(named), named[i].ID)
+		case !sameKey(h.Keys[i], named[i]):
+			return fmt.Errorf("%w: what it lists as key %d is not what its genesis and changes say of key %s", ErrHistory, i, named[i].ID)
+		}
+	}
+	return nil
 }
 
 func sameKey(a, b NamedKey) bool {

@@ -2,6 +2,8 @@ package proof
 
 import (
 	"errors"
+	"fmt"
+	"strings"
 
 	"annals/ledger/chain"
 )
@@ -46,7 +48,34 @@ func (j *joiner) changeKeys(x uint64, s *chain.Statement) {
 	switch {
 	case err == nil:
 		j.rules.roster = roster
+		j.noticeKeys(x, &change)
 	case j.damage.skips == 0:
 		j.found.at(x, UnauthorisedControl, "control entry %d: %v", x, err)
 	}
 }
+
+// noticeKeys says that a change of keys is in force: whoever reads the report may
+// hold one of those that went.
+func (j *joiner) noticeKeys(x uint64, c *chain.KeyChange) {
+	name, what := KeysChanged, "changes the keys"
+	if c.Reason == chain.Revocation {
+		name, what = KeyRevoked, "revokes a key"
+	}
+	var said []string
+	for _, id := range c.Removed {
+		said = append(said, fmt.Sprintf("key %s goes", id))
+	}
+	for _, key := range c.Added {
+		said = append(said, fmt.Sprintf("key %s comes, for %s", key.ID(), key.Roles))
+	}
+	for _, t := range c.Thresholds {
+		said = append(said, fmt.Sprintf("%d keys must sign as %s", t.Keys, t.Role))
+	}
+	if len(said) > maxNamed {
+		said = append(said[:maxNamed], fmt.Sprintf("and %d more", len(said)-maxNamed))
+	}
+	j.found.notice(x, name, "control entry %d %s: %s", x, what, strings.Join(said, "; "))
+}
+
+// maxNamed is how many keys a notice names.
+const maxNamed = 8

@@ -9,6 +9,10 @@ type NoticeName string
 // The notices. None makes a ledger less than clean.
 const (
 	SignedGap        NoticeName = "signed_gap"
+	KeysChanged      NoticeName = "keys_changed"
+	KeyRevoked       NoticeName = "key_revoked"
+	NewEpoch         NoticeName = "new_epoch"
+	UnsignedTail     NoticeName = "unsigned_tail"
 	Erased           NoticeName = "erased"
 	Expired          NoticeName = "expired"
 	EntriesOnly      NoticeName = "entries_only"
@@ -44,6 +48,10 @@ var noticeMeanings = []struct {
 	meaning string
 }{
 	{SignedGap, "messages of the stream are lost for ever, and the operator signed that they are"},
+	{KeysChanged, "keys were added, or gave way to others in good order; an old verifier key still leads to the new ones"},
+	{KeyRevoked, "a key was taken out of force because it was lost or somebody else's: ask since when, and get the new verifier key from the operator"},
+	{NewEpoch, "the ledger went on in another stream; what the old one had acknowledged and nobody had recorded is lost, and is a producer's to publish again"},
+	{UnsignedTail, "entries stand behind the last checkpoint: they are sound, and no signature covers them yet"},
 	{Erased, "a payload was lawfully erased, as an entry says"},
 	{Expired, "a payload was let go by a retention rule, as an entry says"},
 	{EntriesOnly, "payloads were not looked at: what they say is not checked here"},

@@ -105,6 +105,10 @@ func (j *joiner) compareSigned() {
 			Detail: fmt.Sprintf("the head has %d entries, but a checkpoint of %d is signed", j.head.Size, checkpoint.Size),
 		})
 	}
+	if behind := j.head.Size - min(checkpoint.Size, j.head.Size); behind > 0 {
+		j.found.notice(checkpoint.Size, UnsignedTail, "the checkpoint covers %d of %d entries; no signature covers the last %d yet: a server signs within seconds, one that was stopped when it starts again",
+			checkpoint.Size, j.head.Size, behind)
+	}
 	if o.History != nil && whole {
 		j.compareHistory(o.History)
 	}

@@ -2,13 +2,16 @@ package proof_test
 
 import (
 	"context"
+	"fmt"
 	"iter"
 	"slices"
+	"strings"
 	"testing"
 
 	"golang.org/x/mod/sumdb/tlog"
 
 	"annals/ledger/chain"
+	"annals/ledger/chain/chaintest"
 	"annals/ledger/proof"
 	"annals/ledger/proof/prooftest"
 )
@@ -94,7 +97,7 @@ func TestSignedHeads(t *testing.T) {
 		{"for a stranger's key", proof.Options{Checkpoint: now.Note, Key: l.key("stranger")}, proof.UnknownKey, -1},
 		{"for another ledger's key", proof.Options{Checkpoint: now.Note, Key: prooftest.VKeyOf("x.example", "third")}, proof.WrongLedger, -1},
 		{"of another ledger", proof.Options{Checkpoint: prooftest.New("other").Checkpoint(2)}, proof.WrongLedger, -1},
-		{"no note", proof.Options{Checkpoint: []byte("x\n")}, proof.BadSignature, -1},
+		{"no note", proof.Options{Checkpoint: []byte("x\n")}, proof.Inconclusive, -1},
 		{"of another history", proof.Options{Checkpoint: forked(size, "third"), Key: l.key("third")}, proof.Forked, -1},
 		{"of another history, earlier", proof.Options{Checkpoint: forked(size-3, "third")}, proof.Forked, -1},
 		{"retired, of another history", proof.Options{Checkpoint: now.Note, Retired: [][]byte{forked(l.retired[1].Size, "second")}}, proof.Forked, -1},
@@ -170,6 +173,47 @@ func TestNotices(t *testing.T) {
 			t.Errorf("notice %s", n)
 		}
 		seen[n] = true
+	}
+}
+
+// TestNoticesOfChanges: who audits is told of each rotation, revocation and epoch,
+// and of what no checkpoint covers; the ledger is clean all the same.
+func TestNoticesOfChanges(t *testing.T) {
+	l := twice()
+	size := l.Size()
+	l.Begin(size, l.Root(size), 1)
+	l.Record("ws_1", "in the new stream", `{}`)
+	l.Fold()
+	signed := l.at(l.Size() - 1)
+	r, err := proof.Audit(t.Context(), stored{l.Ledger}, proof.Options{
+		Remembered: &proof.Head{Size: size, Root: l.Root(size)}, Checkpoint: signed.Note, Key: l.key("third"),
+	})
+	if err != nil || r.Verdict != proof.Clean {
+		t.Fatalf("%v, %s", err, r.Sentence)
+	}
+	id := func(name string) string { return chaintest.Signer(name).Public(0).ID().String() }
+	wants := []struct {
+		name  proof.NoticeName
+		index uint64
+		said  []string
+	}{
+		{proof.KeysChanged, l.retired[0].Size, []string{"key " + id("checkpoint") + " goes", "key " + id("second") + " comes, for checkpoint"}},
+		{proof.KeyRevoked, l.retired[1].Size, []string{"revokes", "key " + id("second") + " goes", "key " + id("third") + " comes"}},
+		{proof.NewEpoch, size, []string{"epoch 1", `"ANNALS_1"`, "2026-01-02T03:04:05Z", fmt.Sprint("up to message ", size)}},
+		{proof.UnsignedTail, signed.Size, []string{"the last 1 yet"}},
+	}
+	for i, n := range r.Notices {
+		if i >= len(wants) || n.Notice != wants[i].name || n.Index == nil || *n.Index != wants[i].index {
+			t.Fatalf("notice %d: %+v of %+v", i, n, r.Notices)
+		}
+		for _, said := range wants[i].said {
+			if !strings.Contains(n.Detail, said) {
+				t.Errorf("%q lacks %q", n.Detail, said)
+			}
+		}
+	}
+	if len(r.Notices) != len(wants) {
+		t.Errorf("%+v", r.Notices)
 	}
 }
 

@@ -115,11 +115,7 @@ func (t *Tenant) Verify(ctx context.Context) (TenantReport, error) {
 
 // fault notes an error as what [FindingOf] names it.
 func (v *tenancy) fault(what string, err error) {
-	finding := FindingOf(err)
-	if errors.Is(err, ErrHead) {
-		finding = BadSignature // nobody signs what is no head
-	}
-	v.found.whole(finding, "%s: %v", what, err)
+	v.found.whole(FindingOf(err), "%s: %v", what, err)
 }
 
 // spareLines is how many lines too many are read and judged. More say nothing new, and

@@ -19,8 +19,8 @@ func (v *tenancy) keys() {
 		v.fault("the keys", err)
 		return
 	}
-	if !slices.EqualFunc(h.Keys, NamedKeys(h.Origin, w.roster), sameKey) {
-		v.found.whole(UnknownKey, "the keys that the history lists are not those that its genesis and changes name")
+	if err := h.listed(w); err != nil {
+		v.fault("the keys", err)
 	}
 	v.ledger = h.Ledger
 	v.ring = newRing(h.Origin, h.Ledger, w.roster)

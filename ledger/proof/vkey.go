@@ -1,12 +1,9 @@
 package proof
 
 import (
-	"crypto/ed25519"
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/binary"
-	"encoding/hex"
-	"errors"
 	"fmt"
 	"strings"
 	"unicode"
@@ -14,6 +11,8 @@ import (
 
 	notes "github.com/transparency-dev/formats/note"
 	"golang.org/x/mod/sumdb/note"
+
+	"annals/ledger/chain"
 )
 
 // The signature types of C2SP signed-note that a log's keys have here.
@@ -35,7 +34,7 @@ type Key struct {
 
 // ParseKey parses a log's verifier key: Ed25519 (type 1) or ML-DSA-44 (type 6).
 // It refuses what is written in another way than a printer writes it, and
-// Ed25519 points that are not canonical or of small order, which sign anything.
+// Ed25519 keys that [chain.CheckEd25519] refuses.
 func ParseKey(vkey string) (Key, error) {
 	k, err := splitKey(vkey)
 	if err != nil {
@@ -77,7 +76,7 @@ func splitKey(vkey string) (Key, error) {
 	}
 	k := Key{VKey: vkey, Origin: name, Type: raw[0], Public: raw[1:]}
 	if k.Type == noteEd25519 || k.Type == noteCosignature {
-		if err := checkPoint(k.Public); err != nil {
+		if err := chain.CheckEd25519(k.Public); err != nil {
 			return bad(err.Error())
 		}
 	}
@@ -99,44 +98,4 @@ func brief(s string) string {
 		return fmt.Sprintf("%.80q…", s)
 	}
 	return fmt.Sprintf("%q", s)
-}
-
-// smallOrder are the encodings, without the sign bit, of Ed25519's points of
-// order 1, 2, 4 and 8: under such a key a signature fits many texts.
-func smallOrder() [][]byte {
-	out := [][]byte{}
-	for _, h := range [...]string{
-		"0100000000000000000000000000000000000000000000000000000000000000",
-		"ecffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f",
-		"0000000000000000000000000000000000000000000000000000000000000000",
-		"26e8958fc2b227b045c3f489f2ef98f0d5dfac05d3c63339b13802886d53fc05",
-		"c7176a703d4dd84fba3c0b760d10670f2a2053fa2c39ccc64ec7fd7792ac037a",
-	} {
-		b, _ := hex.DecodeString(h)
-		out = append(out, b)
-	}
-	return out
-}
-
-// checkPoint holds an Ed25519 public key to the encodings that RFC 8032 (5.1.3)
-// allows and to points that only their owner signs for.
-func checkPoint(public []byte) error {
-	if len(public) != ed25519.PublicKeySize {
-		return fmt.Errorf("an Ed25519 key has 32 bytes, not %d", len(public))
-	}
-	y := [32]byte(public)
-	y[31] &= 0x7f
-	high := y[31] == 0x7f
-	for _, b := range y[1:31] {
-		high = high && b == 0xff
-	}
-	if high && y[0] >= 0xed {
-		return errors.New("its y is not below the field's prime")
-	}
-	for _, p := range smallOrder() {
-		if [32]byte(p) == y {
-			return errors.New("a point of small order, for which anybody can sign")
-		}
-	}
-	return nil
 }

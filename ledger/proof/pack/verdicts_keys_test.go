@@ -106,6 +106,15 @@ func TestVerdictsOnKeys(t *testing.T) {
 		packs, did = append(packs, brought{vkey: b.VKey}), append(did, spoilKeys(l, b, r))
 		packs[len(packs)-1].files = b.files(t)
 	}
+	for name, public := range chaintest.Weak() {
+		weak := chain.KeyChange{Added: []chain.Key{{Algorithm: chain.AlgorithmEd25519, Public: public, Roles: chain.RoleCheckpoint}}}
+		b := taken(t, files, c.VKey)
+		b.Keys.Changes[0].Entry = chaintest.Restated(b.Keys.Changes[0].Entry, func(s *chain.Statement) { s.Body = weak.Append(nil) }, l.Stream.Root)
+		packs, did = append(packs, brought{b.files(t), b.VKey}), append(did, name)
+		if got := verifyAll(t, packs[len(packs)-1:])[0].Findings; len(got) == 0 || got[0].Finding != proof.MalformedEntry {
+			t.Errorf("%s: %v", name, got)
+		}
+	}
 	agree(t, packs, did)
 }
 

@@ -163,15 +163,21 @@ BASE = multiples(point((4 * pow(5, P - 2, P) % P).to_bytes(32, "little")))
 NEGATED = {}  # public key: the multiples of -A, or None where the key is refused
 
 
+def key_point(public):
+    """The point of a public key, or None where it is no key: of small order it verifies what nobody signed."""
+    a = point(public) if len(public) == 32 else None
+    if a is not None:
+        eight = a
+        for _ in range(3):
+            eight = add(eight, eight)
+        if encoding(eight) == encoding(NEUTRAL):
+            return None
+    return a
+
+
 def negated(public):
     if public not in NEGATED:
-        a = point(public) if len(public) == 32 else None
-        if a is not None:
-            eight = a
-            for _ in range(3):
-                eight = add(eight, eight)
-            if encoding(eight) == encoding(NEUTRAL):
-                a = None  # of small order: it verifies what nobody signed
+        a = key_point(public)
         NEGATED[public] = multiples((P - a[0], a[1], 1, P - a[3])) if a else None
     return NEGATED[public]
 
@@ -403,9 +409,17 @@ def parse_vkey(text):
         raise Form("its hash is not the key's")
     if key[0] != ED25519_NOTE or len(key) != 33:
         raise Form("it is no Ed25519 key of a log, the only kind that this script checks")
-    if negated(key[1:]) is None:
+    if key_point(key[1:]) is None:
         raise Form("its key is no point, or of small order")
     return parts[0], key[1:]
+
+
+def read_note(note, what):
+    """(text, signatures) of a signed note; what is none says nothing about a ledger."""
+    try:
+        return parse_note(note)
+    except Form as e:
+        raise Fault("inconclusive", f"{what} is no signed note: {e}") from None
 
 
 def parse_note(note):
@@ -456,8 +470,8 @@ Checkpoint = collections.namedtuple("Checkpoint", "size root signed_by note")
 
 
 def open_checkpoint(note, history, report, what):
+    text, signatures = read_note(note, what)
     try:
-        text, signatures = parse_note(note)
         lines = text.split("\n")
         if lines[0] != history.origin:
             raise Fault("wrong_ledger", f"{what} is of {shown(lines[0])}, not of {shown(history.origin)}")
@@ -606,6 +620,8 @@ class Key:
             raise Fault("unsupported", f"a key of algorithm {self.algorithm}")
         if len(self.public) != (32 if self.algorithm == ED25519 else 1312) or self.algorithm == MLDSA and self.roles != CHECKPOINT:
             raise Form("a key's length or roles are not its algorithm's")
+        if self.algorithm == ED25519 and key_point(self.public) is None:
+            raise Form(f"{self.public.hex()} is no Ed25519 key: no point, not its one encoding, or of small order")
 
     def listed(self, origin):
         """What `keys` must say of the key."""
@@ -792,7 +808,7 @@ def fold_keys(m, report):
     except Fault as f:  # of the history as a whole, and so at no index
         raise Fault(f.finding, f"keys.json, entry {row['index']}: {f.detail}") from None
     if m["keys"] != [key.listed(history.origin) for key in history.keys]:
-        report.add("unknown_key", "keys.json names other keys than its genesis and changes do")
+        report.add("inconclusive", "keys.json lists other keys than its genesis and changes name")
     return history
 
 
@@ -857,8 +873,8 @@ def read_head_file(data):
 
 def open_head(note, history, tag, checkpoint):
     what = "the workspace head"
+    text, signatures = read_note(note, what)
     try:
-        text, signatures = parse_note(note)
         lines = text.split("\n")
         if len(lines) != 8 or lines[0] != "annals/workspace-head/v1":
             raise Form("its text is not the seven lines of a head")

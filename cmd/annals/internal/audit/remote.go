@@ -93,6 +93,9 @@ func (r *remote) open(ctx context.Context) error {
 		if ring, err = r.history.Verify(r.o.Key); err == nil {
 			c, err = ring.Open(note)
 		}
+	} else if errors.Is(err, chain.ErrUnknownKey) && r.wrong != nil {
+		// Whether it did, the history would say.
+		return &proof.Fault{Finding: proof.FindingOf(r.wrong), Err: fmt.Errorf("the checkpoint of %s is not by the key that was given, and whether by one that followed it can't be told: %w", r.place, r.wrong)}
 	}
 	if err != nil {
 		return fmt.Errorf("the checkpoint of %s: %w", r.place, err)

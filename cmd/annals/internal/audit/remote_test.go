@@ -226,7 +226,7 @@ func TestServedHistories(t *testing.T) {
 		}, proof.Clean}, // it was so then
 		{"a longer range", "second", func(h *proof.KeyHistory) {
 			h.Keys[slices.IndexFunc(h.Keys, func(k proof.NamedKey) bool { return k.To != nil })].To = nil
-		}, proof.UnknownKey},
+		}, proof.Inconclusive},
 		{"another proof", "second", func(h *proof.KeyHistory) { h.Genesis.Proof[0][0] ^= 1 }, proof.RootMismatch},
 		{"another ledger's", "second", func(h *proof.KeyHistory) { h.Origin = "annals.example/x" }, proof.WrongLedger},
 	}
@@ -242,6 +242,24 @@ func TestServedHistories(t *testing.T) {
 	l.files[tiles.KeysPath] = []byte("{")
 	if r := l.audit(t, Options{Key: l.key("second")}); r.Findings == nil || r.Findings[0].Finding != proof.Inconclusive || r.Entries != l.Size() {
 		t.Errorf("a history that doesn't parse: %s", r.Sentence)
+	}
+	// With the old key it is the history that would lead to the new one: what is
+	// damaged says nothing about keys.
+	server := httptest.NewServer(l)
+	defer server.Close()
+	p, err := tiles.Open(server.URL, tiles.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = p.Close() }()
+	r, err := Remote(t.Context(), p, Options{Key: l.key("checkpoint")})
+	if err == nil || r.Verdict != proof.Inconclusive || !strings.Contains(r.Sentence, "key history") {
+		t.Errorf("a history that doesn't parse, and an old key: %v, %s", err, r.Sentence)
+	}
+	l.serve(t, l.Size())
+	l.edit(t, func(h *proof.KeyHistory) { h.Origin = "annals.example/x" })
+	if r := l.audit(t, Options{Key: l.key("checkpoint")}); r.Verdict != proof.WrongLedger {
+		t.Errorf("another ledger's history, and an old key: %s", r.Sentence)
 	}
 }
 

@@ -8,15 +8,14 @@
 //
 // An export may be broken off at any moment and begun again: each file is whole or
 // absent, what is there already is not written again, and the checkpoint, which
-// says how much there is, comes last.
+// says how much there is, comes last. So a folder takes one history alone: what is
+// there is of the tree that this one begins with, or nothing is written.
 package export
 
 import (
 	"cmp"
 	"context"
-	"errors"
 	"fmt"
-	"io/fs"
 	"os"
 	"path/filepath"
 	"sync/atomic"
@@ -49,7 +48,11 @@ const writers = 16
 func Write(ctx context.Context, o Options) error {
 	var done atomic.Uint64
 	of := tiles.Count(o.Checkpoint.Size)
-	if err := o.mayWrite(); err != nil {
+	before, off, err := o.mayWrite(ctx)
+	if err != nil {
+		return err
+	}
+	if err := durable.Replace(filepath.Join(o.Dir, begun), o.Checkpoint.Note); err != nil {
 		return err
 	}
 	group, each := errgroup.WithContext(ctx)
@@ -76,38 +79,13 @@ func Write(ctx context.Context, o Options) error {
 	if err := durable.Replace(filepath.Join(o.Dir, tiles.KeysFile), history); err != nil {
 		return err
 	}
-	return durable.Replace(filepath.Join(o.Dir, tiles.CheckpointPath), o.Checkpoint.Note)
-}
-
-// mayWrite refuses a folder that holds something else, or a later export: the files
-// of two ledgers in one folder are no ledger.
-func (o *Options) mayWrite() error {
-	if err := durable.Dir(o.Dir); err != nil {
+	if err := durable.Replace(filepath.Join(o.Dir, tiles.CheckpointPath), o.Checkpoint.Note); err != nil {
 		return err
 	}
-	note, err := os.ReadFile(filepath.Join(o.Dir, tiles.CheckpointPath))
-	switch {
-	case errors.Is(err, fs.ErrNotExist):
-		list, err := os.ReadDir(o.Dir)
-		for _, f := range list {
-			if f.Name() != "tile" && f.Name() != tiles.KeysFile && !durable.Temporary(f.Name()) {
-				return fmt.Errorf("%s holds %s and no export: name an empty folder or a new one", o.Dir, f.Name())
-			}
-		}
-		return err
-	case err != nil:
+	if err := o.prune(before, off); err != nil {
 		return err
 	}
-	before, err := proof.ParseCheckpoint(note)
-	switch {
-	case err != nil:
-		return fmt.Errorf("%s holds an export whose checkpoint can't be read: %w", o.Dir, err)
-	case before.Origin != o.Checkpoint.Origin:
-		return fmt.Errorf("%s holds an export of %s, and this is %s: name another folder", o.Dir, before.Origin, o.Checkpoint.Origin)
-	case before.Size > o.Checkpoint.Size:
-		return fmt.Errorf("%s holds an export of %d entries, and this is of %d: name another folder", o.Dir, before.Size, o.Checkpoint.Size)
-	}
-	return nil
+	return os.Remove(filepath.Join(o.Dir, begun))
 }
 
 // file writes one file, if it isn't there.

@@ -4,9 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"iter"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -170,6 +172,138 @@ func TestGrows(t *testing.T) {
 		if err := Write(t.Context(), o); err == nil || !strings.Contains(err.Error(), what) {
 			t.Errorf("%v, want that it %s", err, what)
 		}
+	}
+}
+
+// TestOneHistory: a folder takes no tiles of another history than the one that it
+// holds, be it whole or broken off.
+func TestOneHistory(t *testing.T) {
+	l := ledger("history", 700)
+	other := prooftest.New("history") // as far as its genesis goes the same ledger
+	for i := other.Size(); i < 700; i++ {
+		other.Record("ws_1", fmt.Sprint("other ", i), `{}`)
+	}
+	other.Fold()
+	options := func(dir string, l *prooftest.Ledger, size uint64) Options {
+		return Options{Dir: dir, Checkpoint: checkpoint(l, size), Read: Folder(source{l})}
+	}
+	broken := errors.New("broken off")
+	for _, c := range []struct {
+		name        string
+		size        uint64 // of the export that is there
+		off         bool   // it was broken off
+		now         uint64
+		l           *prooftest.Ledger
+		want        string // in the error; "": none
+		checkpoints bool   // only what says whose the tiles are goes
+	}{
+		{"whole, the same", 300, false, 700, l, "", false},
+		{"broken off, the same", 300, true, 700, l, "", false},
+		{"whole", 300, false, 700, other, "another history", false},
+		{"whole, of the same size", 300, false, 300, other, "another history", false},
+		{"of full tiles alone", 512, false, 700, other, "another history", false},
+		{"broken off", 300, true, 700, other, "another history", false},
+		{"broken off, of the same size", 300, true, 300, other, "another history", false},
+		{"as far as both go together", 2, false, 700, other, "", false},
+		{"broken off, of more", 700, true, 300, l, "holds an export of 700 entries", false},
+		{"of nobody knows whom", 300, false, 700, l, "no checkpoint", true},
+	} {
+		dir := filepath.Join(t.TempDir(), "export")
+		o, read := options(dir, l, c.size), Folder(source{l})
+		if c.off {
+			o.Read = func(ctx context.Context, name tiles.Name) ([]byte, error) {
+				if !name.Entries {
+					return nil, broken
+				}
+				return read(ctx, name)
+			}
+		}
+		if err := Write(t.Context(), o); c.off != errors.Is(err, broken) || !c.off && err != nil {
+			t.Fatal(err)
+		}
+		if c.checkpoints {
+			if err := os.Remove(filepath.Join(dir, tiles.CheckpointPath)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		before := listing(t, dir)
+		err := Write(t.Context(), options(dir, c.l, c.now))
+		switch {
+		case c.want == "" && err != nil, c.want != "" && (err == nil || !strings.Contains(err.Error(), c.want) || !strings.Contains(err.Error(), "name another folder")):
+			t.Errorf("%s: %v, want %q", c.name, err, c.want)
+		case c.want == "":
+			if r := audit(t, c.l, dir); r.Verdict != proof.Clean || r.Entries != c.now {
+				t.Errorf("%s: %s", c.name, r.Sentence)
+			}
+		default:
+			if after := listing(t, dir); !slices.Equal(before, after) {
+				t.Errorf("%s: refused, and changed: %v, was %v", c.name, after, before)
+			}
+		}
+	}
+}
+
+// listing is every file below a folder.
+func listing(t *testing.T, dir string) (names []string) {
+	t.Helper()
+	err := filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
+		if err == nil && !d.IsDir() {
+			names = append(names, strings.TrimPrefix(filepath.ToSlash(path), filepath.ToSlash(dir)+"/"))
+		}
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return names
+}
+
+// TestSuperseded: of the partial files those of the last two exports stay, at most.
+func TestSuperseded(t *testing.T) {
+	l := ledger("superseded", 1000)
+	dir := t.TempDir()
+	var before uint64
+	for _, size := range []uint64{2, 100, 255, 256, 300, 511, 511, 700, 701, 1000} {
+		if err := Write(t.Context(), Options{Dir: dir, Checkpoint: checkpoint(l, size), Read: Folder(source{l})}); err != nil {
+			t.Fatal(err)
+		}
+		may := map[string]bool{tiles.KeysFile: true, tiles.CheckpointPath: true}
+		for _, s := range []uint64{before, size} {
+			for name := range tiles.Needed(s) {
+				// A partial file goes when the full one has come.
+				if name.Width == tiles.Width || tiles.Wide(size, name.Level, name.N) < tiles.Width {
+					may[name.Path()] = true
+				}
+			}
+		}
+		for _, name := range listing(t, dir) {
+			if !may[name] {
+				t.Errorf("at %d entries %s is left over", size, name)
+			}
+		}
+		if r := audit(t, l, dir); r.Verdict != proof.Clean || r.Entries != size {
+			t.Errorf("at %d entries: %s", size, r.Sentence)
+		}
+		before = size
+	}
+	// One that was broken off leaves nothing either.
+	dir = t.TempDir()
+	read, errBroken := Folder(source{l}), errors.New("broken off")
+	err := Write(t.Context(), Options{Dir: dir, Checkpoint: checkpoint(l, 300), Read: func(ctx context.Context, name tiles.Name) ([]byte, error) {
+		if !name.Entries && name.Width < tiles.Width {
+			return nil, errBroken
+		}
+		return read(ctx, name)
+	}})
+	if !errors.Is(err, errBroken) {
+		t.Fatal(err)
+	}
+	if err := Write(t.Context(), Options{Dir: dir, Checkpoint: checkpoint(l, 700), Read: read}); err != nil {
+		t.Fatal(err)
+	}
+	files := int(tiles.Count(700)) + 2
+	if got := listing(t, dir); len(got) != files {
+		t.Errorf("%d files, want %d: %v", len(got), files, got)
 	}
 }
 

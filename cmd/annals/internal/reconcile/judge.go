@@ -21,9 +21,15 @@ const (
 	// NotRecorded: the stream acknowledged it, and the ledger, which has gone past
 	// it, has no entry of it.
 	NotRecorded Verdict = "accepted_not_recorded"
+	// PayloadMissing: the entry in its place is in the signed tree, what was published
+	// is not shown, and nothing in the ledger says that it was erased.
+	PayloadMissing Verdict = "payload_missing"
+	// Inconclusive: the ledger went on in another stream, and the claim doesn't say
+	// which of them acknowledged it.
+	Inconclusive Verdict = "inconclusive"
 	// Pending: the ledger's checkpoint doesn't reach it yet.
 	Pending Verdict = "pending"
-	// Erased: satisfied by an entry whose payload was erased.
+	// Erased: satisfied by an entry whose payload was erased, as another entry says.
 	Erased Verdict = "satisfied_erased"
 	// Satisfied: the entry is in the signed tree and of the bytes that were
 	// published.
@@ -31,7 +37,9 @@ const (
 )
 
 // Verdicts lists them in order.
-func Verdicts() []Verdict { return []Verdict{Contradicted, NotRecorded, Pending, Erased, Satisfied} }
+func Verdicts() []Verdict {
+	return []Verdict{Contradicted, NotRecorded, PayloadMissing, Inconclusive, Pending, Erased, Satisfied}
+}
 
 // Item is one claim and its verdict.
 type Item struct {
@@ -43,6 +51,8 @@ type Item struct {
 	ULID    string  `json:"ulid,omitzero"`   // of its entry
 	Kind    string  `json:"kind,omitzero"`   // of its entry
 	Reason  string  `json:"reason,omitzero"` // of a rejection
+
+	epoch uint32 // of its entry
 }
 
 // Ledger is a ledger as it is now.
@@ -51,8 +61,13 @@ type Ledger struct {
 	Checkpoint proof.Checkpoint // opened
 	Ring       *proof.Keyring   // by which receipts are judged
 	// Payload returns the payload beside an entry as it stands now, whole; nil when
-	// it was erased or never kept.
+	// it isn't shown.
 	Payload func(ctx context.Context, workspace string, e *chain.Entry) (*chain.Payload, error)
+	// Erased reports whether an entry of the signed tree, which keys in force signed,
+	// let the payload of e go: e's own, or that of the original that e is a duplicate
+	// of. nil: no entry that this version folds does. That a payload is not shown is
+	// the word of who doesn't show it, and no erasure.
+	Erased func(ctx context.Context, e *chain.Entry) (bool, error)
 
 	last   *chain.Entry // of the tree
 	id     chain.Hash
@@ -109,7 +124,7 @@ func (i *Item) say(v Verdict, format string, args ...any) {
 
 func (i *Item) is(e *chain.Entry) {
 	index := e.Index
-	i.Index, i.ULID, i.Kind = &index, e.ULID.String(), e.Kind.String()
+	i.Index, i.ULID, i.Kind, i.epoch = &index, e.ULID.String(), e.Kind.String(), e.Epoch
 	if e.Kind == chain.KindRejection {
 		i.Reason, _ = chain.Reason(e.Code)
 	}
@@ -127,23 +142,34 @@ func (l *Ledger) withReceipt(ctx context.Context, item *Item, r *proof.Receipt) 
 		item.Detail = fmt.Sprintf("the receipt that was kept proves nothing (%v); ", err)
 		return l.withoutReceipt(ctx, item)
 	}
-	item.is(&r.Entry)
-	if r.Entry.Sequence != item.Sequence || r.Entry.Place != item.Place {
-		item.say(Contradicted, "its receipt is of place %d of message %d", r.Entry.Place, r.Entry.Sequence)
-		return nil
-	}
 	wrong, err := l.beginsWith(ctx, &proven.Checkpoint)
-	switch {
-	case err != nil:
+	if err != nil {
 		return err
+	}
+	item.is(&r.Entry)
+	switch {
 	case wrong != nil:
 		item.say(Contradicted, "the ledger is not the one that it signed for in the receipt: %v", wrong)
 		return nil
-	case proven.Payload && !ofClaim(r.Payload, &r.Entry, &item.Claim):
-		item.say(Contradicted, "entry %d, which stands in its place, is of other bytes", r.Index)
+	case r.Entry.Sequence != item.Sequence || r.Entry.Place != item.Place:
+		item.say(Contradicted, "its receipt is of place %d of message %d", r.Entry.Place, r.Entry.Sequence)
 		return nil
 	}
-	return l.payload(ctx, item, &r.Entry)
+	same := !proven.Payload || ofClaim(r.Payload, &r.Entry, &item.Claim)
+	if same {
+		if same, err = l.payload(ctx, item, &r.Entry); err != nil {
+			return err
+		}
+	} else {
+		item.sayOther(&r.Entry)
+	}
+	if !same && l.last.Epoch > 0 {
+		// Whoever asks after the ledger went on in another stream gets the receipt of
+		// that one's message of the same sequence.
+		*item = Item{Claim: item.Claim, Receipt: true, Detail: fmt.Sprintf("the receipt that was kept is of another record, of epoch %d; ", r.Entry.Epoch)}
+		return l.withoutReceipt(ctx, item)
+	}
+	return nil
 }
 
 // beginsWith compares a checkpoint that was kept with the ledger's own.
@@ -165,58 +191,119 @@ func (l *Ledger) beginsWith(ctx context.Context, c *proof.Checkpoint) (wrong, er
 	return wrong, nil
 }
 
-// withoutReceipt judges a claim by what the ledger shows in its place.
+// withoutReceipt judges a claim by what the ledger shows in its place. A claim
+// doesn't say which stream acknowledged it, so where the ledger went on in another
+// one the entry may be any epoch's: what is of the claim's bytes settles it, and what
+// isn't contradicts nothing.
 func (l *Ledger) withoutReceipt(ctx context.Context, item *Item) error {
-	e, found, err := l.find(ctx, item.Sequence, item.Place)
+	entries, err := l.find(ctx, item.Sequence, item.Place)
 	if err != nil {
 		return err
 	}
-	switch {
-	case !found && l.last.Reaches() < item.Sequence:
-		item.say(Pending, "the ledger's checkpoint reaches message %d", l.last.Reaches())
-		return nil
-	case !found:
-		item.say(NotRecorded, "the ledger has gone past message %d and has no entry of its place %d", item.Sequence, item.Place)
+	reached := l.last.Reaches() >= item.Sequence
+	if l.last.Epoch == 0 {
+		switch {
+		case len(entries) > 0:
+			_, err := l.inPlace(ctx, item, entries[0])
+			return err
+		case !reached:
+			item.say(Pending, "the ledger's checkpoint reaches message %d", l.last.Reaches())
+		default:
+			item.say(NotRecorded, "the ledger has gone past message %d and has no entry of its place %d", item.Sequence, item.Place)
+		}
 		return nil
 	}
+	var gone *Item
+	for _, e := range entries {
+		try := *item
+		same, err := l.inPlace(ctx, &try, e)
+		if err != nil {
+			return err
+		}
+		switch {
+		case same && (try.Verdict == Satisfied || try.Verdict == Contradicted):
+			*item = try
+			return nil
+		case same && try.Verdict != NotRecorded:
+			gone = &try
+		}
+	}
+	switch {
+	case gone != nil && gone.Verdict == PayloadMissing:
+		*item = *gone
+	case gone != nil:
+		*item = *gone
+		item.say(Inconclusive, "the ledger has %d epochs; the entry in its place in epoch %d was erased, so nobody can tell whether it was this record's", l.last.Epoch+1, gone.epoch)
+	case !reached:
+		item.say(Inconclusive, "the ledger's %d epochs have no entry of it. If the stream acknowledged it that is read now, which is folded up to message %d, it is still to come; if an earlier one did, it is lost: publish it again with the same id", l.last.Epoch+1, l.last.Reaches())
+	default:
+		item.say(NotRecorded, "the ledger has gone past message %d in each of its %d epochs, and has no entry of these bytes there", item.Sequence, l.last.Epoch+1)
+	}
+	return nil
+}
+
+// inPlace judges a claim by the entry that stands in its place. same is false when
+// the entry is of other bytes.
+func (l *Ledger) inPlace(ctx context.Context, item *Item, e *chain.Entry) (same bool, err error) {
 	item.is(e)
 	if wrong, err := l.included(ctx, e); err != nil {
-		return err
+		return false, err
 	} else if wrong != nil {
 		item.say(Contradicted, "the entry in its place is not in the tree that the ledger signed: %v", wrong)
-		return nil
+		return true, nil
 	}
 	if e.Kind == chain.KindGap {
 		item.say(NotRecorded, "message %d is lost: a signed gap stands in its place", item.Sequence)
-		return nil
+		return true, nil
 	}
 	return l.payload(ctx, item, e)
 }
 
-// payload compares what stands beside the entry now with what was published.
-func (l *Ledger) payload(ctx context.Context, item *Item, e *chain.Entry) error {
+// payload compares what stands beside the entry now with what was published. same is
+// false when it is what the entry commits to, and of other bytes than the claim.
+func (l *Ledger) payload(ctx context.Context, item *Item, e *chain.Entry) (same bool, err error) {
 	p, err := l.Payload(ctx, item.Workspace, e)
 	if err != nil {
-		return err
+		return false, err
 	}
 	if p == nil {
-		if e.Kind == chain.KindRejection && e.Flags&chain.FlagRetained == 0 {
-			item.say(Satisfied, "what was refused was too large to be kept")
-			return nil
-		}
-		item.say(Erased, "")
-		return nil
+		return true, l.gone(ctx, item, e)
 	}
 	if h, ok := p.Commitment(l.id, e, nil); !ok || h != e.Commitment {
 		item.say(Contradicted, "what stands beside entry %d is not what it commits to", e.Index)
-		return nil
+		return true, nil
 	}
 	if !ofClaim(p, e, &item.Claim) {
-		item.say(Contradicted, "entry %d, which stands in its place, is of other bytes", e.Index)
-		return nil
+		item.sayOther(e)
+		return false, nil
 	}
 	item.say(Satisfied, "")
+	return true, nil
+}
+
+// gone judges a claim whose entry is there, and what was published is not.
+func (l *Ledger) gone(ctx context.Context, item *Item, e *chain.Entry) error {
+	if e.Kind == chain.KindRejection && e.Flags&chain.FlagRetained == 0 {
+		item.say(Satisfied, "what was refused was too large to be kept")
+		return nil
+	}
+	erased := false
+	if l.Erased != nil {
+		var err error
+		if erased, err = l.Erased(ctx, e); err != nil {
+			return err
+		}
+	}
+	if erased {
+		item.say(Erased, "")
+		return nil
+	}
+	item.say(PayloadMissing, "what was published is not shown beside entry %d, and no entry says that it was erased", e.Index)
 	return nil
+}
+
+func (i *Item) sayOther(e *chain.Entry) {
+	i.say(Contradicted, "entry %d, which stands in its place, is of other bytes", e.Index)
 }
 
 // ofClaim reports whether a payload is of a claim's bytes: the body itself, or what

@@ -39,16 +39,16 @@ func (l *Ledger) entry(ctx context.Context, index uint64) (*chain.Entry, error) 
 	return &leaf.Entry, err
 }
 
-// find finds the entry of a place of a message: entries are in order of epoch,
-// sequence and place. Of several epochs that have the sequence it takes the last.
-func (l *Ledger) find(ctx context.Context, sequence uint64, place uint16) (*chain.Entry, bool, error) {
+// find finds the entries of a place of a message, at most one of each epoch, the
+// newest epoch's first: entries are in order of epoch, sequence and place.
+func (l *Ledger) find(ctx context.Context, sequence uint64, place uint16) (found []*chain.Entry, err error) {
 	for epoch := int64(l.last.Epoch); epoch >= 0; epoch-- {
 		from, to := uint64(0), l.Checkpoint.Size
 		for from < to { // the first entry that isn't before it
 			middle := from + (to-from)/2
 			e, err := l.entry(ctx, middle)
 			if err != nil {
-				return nil, false, err
+				return nil, err
 			}
 			if e.Epoch < uint32(epoch) || e.Epoch == uint32(epoch) && stands(e, sequence, place) < 0 {
 				from = middle + 1
@@ -61,13 +61,13 @@ func (l *Ledger) find(ctx context.Context, sequence uint64, place uint16) (*chai
 		}
 		e, err := l.entry(ctx, from)
 		if err != nil {
-			return nil, false, err
+			return nil, err
 		}
 		if e.Epoch == uint32(epoch) && stands(e, sequence, place) == 0 {
-			return e, true, nil
+			found = append(found, e)
 		}
 	}
-	return nil, false, nil
+	return found, nil
 }
 
 // stands says whether an entry stands before a place of a message, for it, or
@@ -87,11 +87,17 @@ func stands(e *chain.Entry, sequence uint64, place uint16) int {
 
 // included checks that an entry is in the signed tree.
 func (l *Ledger) included(ctx context.Context, e *chain.Entry) (wrong, err error) {
-	p, err := tlog.ProveRecord(int64(l.Checkpoint.Size), int64(e.Index), l.nodes(ctx))
+	path, err := l.inclusion(ctx, e.Index)
 	if err != nil {
 		return nil, err
 	}
-	return proof.CheckInclusion(l.Checkpoint.Size, l.Checkpoint.Root, e.Index, chain.LeafHash(e.Append(nil)), hashes(p)), nil
+	return proof.CheckInclusion(l.Checkpoint.Size, l.Checkpoint.Root, e.Index, chain.LeafHash(e.Append(nil)), path), nil
+}
+
+// inclusion is the proof that an entry is in the tree of the checkpoint's size.
+func (l *Ledger) inclusion(ctx context.Context, index uint64) ([]chain.Hash, error) {
+	p, err := tlog.ProveRecord(int64(l.Checkpoint.Size), int64(index), l.nodes(ctx))
+	return hashes(p), err
 }
 
 // consistency is the proof that the signed tree begins with one of a size.

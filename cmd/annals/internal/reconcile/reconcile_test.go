@@ -6,6 +6,7 @@ import (
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"iter"
 	"strings"
@@ -34,7 +35,13 @@ type book struct {
 
 func newBook(t *testing.T, name, key string) *book {
 	t.Helper()
-	b := &book{t: t, stream: chaintest.New(name)}
+	return newBookOf(t, chaintest.New(name), key)
+}
+
+// newBookOf is a book of a stream's first two messages.
+func newBookOf(t *testing.T, stream *chaintest.Stream, key string) *book {
+	t.Helper()
+	b := &book{t: t, stream: stream}
 	seed := chaintest.Secret(key)
 	vkey := proof.VKey(origin, 1, ed25519.NewKeyFromSeed(seed[:]).Public().(ed25519.PublicKey))
 	var err error
@@ -197,9 +204,9 @@ func TestVerdicts(t *testing.T) {
 		{"what a door framed", framed, size, nil, Satisfied, "record"},
 		{"the last one", b.kept(size-1, 0, false), size, nil, Satisfied, "record"},
 
-		{"erased, with a receipt", b.kept(2, 5, true), size, erase(2), Erased, "record"},
-		{"erased, without", b.kept(2, 0, false), size, erase(2), Erased, "record"},
-		{"a duplicate whose original was erased", b.kept(3, 7, false), size, erase(2), Erased, "duplicate"},
+		{"withheld, with a receipt", b.kept(2, 5, true), size, erase(2), PayloadMissing, "record"},
+		{"withheld, without", b.kept(2, 0, false), size, erase(2), PayloadMissing, "record"},
+		{"a duplicate whose original is withheld", b.kept(3, 7, false), size, erase(2), PayloadMissing, "duplicate"},
 		{"damaged receipt", with(b.kept(2, 5, true), func(k *ingest.KeptClaim) { k.Receipt = []byte("x") }), size, nil, Satisfied, "record"},
 
 		{"beyond the checkpoint", b.kept(size-1, 0, false), size - 2, nil, Pending, ""},
@@ -257,9 +264,130 @@ func TestVerdicts(t *testing.T) {
 	}
 }
 
-// TestGapAndEpochs: a signed gap stands for the messages that it covers, and a
-// sequence that two epochs have is the later one's.
-func TestGapAndEpochs(t *testing.T) {
+// TestErased: a payload that isn't shown was erased when an entry says so, and is
+// missing otherwise, whoever says what.
+func TestErased(t *testing.T) {
+	b := newBook(t, "erased", "key")
+	for i := range 4 {
+		b.stream.Record("ws_7", fmt.Sprint("r", i), "{}")
+	}
+	b.record()
+	size := b.ledger.Head().Size
+	failed := errors.New("no such tile")
+	for _, c := range []struct {
+		name   string
+		erased func(context.Context, *chain.Entry) (bool, error)
+		want   Verdict
+		err    error
+	}{
+		{"by nobody", nil, PayloadMissing, nil},
+		{"another one", func(_ context.Context, e *chain.Entry) (bool, error) { return e.Index == 3, nil }, PayloadMissing, nil},
+		{"this one", func(_ context.Context, e *chain.Entry) (bool, error) { return e.Index == 2, nil }, Erased, nil},
+		{"nobody knows", func(context.Context, *chain.Entry) (bool, error) { return true, failed }, "", failed},
+	} {
+		for _, kept := range []ingest.KeptClaim{b.kept(2, 0, false), b.kept(2, size, false), b.kept(2, size, true)} {
+			l := b.now(size, func(leaf *chain.Leaf) { leaf.Payload = nil })
+			l.Erased = c.erased
+			if item, err := l.Judge(t.Context(), &kept); item.Verdict != c.want || !errors.Is(err, c.err) {
+				t.Errorf("%s: %s, %v (%s)", c.name, item.Verdict, err, item.Detail)
+			}
+		}
+	}
+}
+
+// TestEpochs: the ledger goes on in a new stream, whose sequences begin anew. No
+// claim of the old one makes a liar of it, and none of either is satisfied by the
+// other's record.
+func TestEpochs(t *testing.T) {
+	b := newBookOf(t, chaintest.NewKeyed("epochs"), "key")
+	for i := range 8 { // messages 3 to 10: entries 2 to 9
+		b.stream.Record("ws_7", fmt.Sprint("old", i), "{}")
+	}
+	b.record()
+	old := b.ledger.Head().Size
+	var before []ingest.KeptClaim // without a receipt, with one, with the payload
+	for index := uint64(2); index < old; index++ {
+		before = append(before, b.kept(index, 0, false), b.kept(index, old, false), b.kept(index, old, true))
+	}
+	lost := before[6].Claim // acknowledged, and lost with the old stream
+	at := func(sequence uint64, record string) ingest.KeptClaim {
+		c := lost
+		c.Sequence, c.SHA256 = sequence, digest([]byte(record))
+		return ingest.KeptClaim{Claim: c}
+	}
+	root, err := b.ledger.RootAt(old)
+	if err != nil {
+		t.Fatal(err)
+	}
+	n := len(b.stream.Messages)
+	b.stream.Begin(old, root, 1)
+	for i := range 5 { // messages 2 to 6 of the new one: entries 11 to 15
+		b.stream.Record("ws_7", fmt.Sprint("new", i), "{}")
+	}
+	if err := b.ledger.Append(t.Context(), b.stream.Messages[n:]); err != nil {
+		t.Fatal(err)
+	}
+	if err := b.ledger.Flush(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	size := b.ledger.Head().Size
+	judge := func(name string, kept ingest.KeptClaim, size uint64, change func(*chain.Leaf), want Verdict) {
+		t.Helper()
+		item, err := b.now(size, change).Judge(t.Context(), &kept)
+		if err != nil || item.Verdict != want || (want != Satisfied && item.Detail == "") {
+			t.Errorf("%s: %s (%s), %v; want %s", name, item.Verdict, item.Detail, err, want)
+		}
+	}
+	for i, kept := range before {
+		judge(fmt.Sprint("of the old stream, ", i), kept, size, nil, Satisfied)
+	}
+	for index := old + 1; index < size; index++ {
+		judge("of the new one", b.kept(index, 0, false), size, nil, Satisfied)
+		judge("of the new one, with a receipt", b.kept(index, size, true), size, nil, Satisfied)
+	}
+	// What the old stream had acknowledged and nobody read of it: the new one has
+	// another record there, or none yet.
+	judge("lost, and passed", at(4, "lost"), size, nil, NotRecorded)
+	judge("lost, and not passed", at(9, "lost"), size, nil, Inconclusive)
+	judge("beyond both", at(40, "lost"), size, nil, Inconclusive)
+	judge("with the new stream's receipt", func() ingest.KeptClaim {
+		k := at(4, "lost")
+		k.Receipt = b.kept(old+3, size, false).Receipt // of message 4
+		return k
+	}(), size, nil, NotRecorded)
+	judge("of the old stream, with the new stream's receipt", func() ingest.KeptClaim {
+		k := before[3] // of message 4
+		k.Receipt = b.kept(old+3, size, true).Receipt
+		return k
+	}(), size, nil, Satisfied)
+	withhold := func(index uint64) func(*chain.Leaf) {
+		return func(leaf *chain.Leaf) {
+			if leaf.Entry.Index == index {
+				leaf.Payload = nil
+			}
+		}
+	}
+	judge("withheld", before[3], size, withhold(3), PayloadMissing)
+	judge("withheld, with a receipt", before[4], size, withhold(3), PayloadMissing)
+	judge("altered", before[3], size, func(leaf *chain.Leaf) {
+		if leaf.Entry.Index == 3 {
+			leaf.Payload = leaf.Payload.Clone()
+			leaf.Payload.Body[0] ^= 1
+		}
+	}, Contradicted)
+	judge("of the old tree", before[3], old-1, nil, Satisfied)
+	judge("signed, and shorter now", before[5], old-1, nil, Contradicted)
+	l := b.now(size, withhold(3))
+	l.Erased = func(_ context.Context, e *chain.Entry) (bool, error) { return e.Index == 3, nil }
+	for i, want := range []Verdict{Inconclusive, Erased, Erased} {
+		if item, err := l.Judge(t.Context(), &before[3+i]); err != nil || item.Verdict != want {
+			t.Errorf("erased, %d: %s (%s), %v", i, item.Verdict, item.Detail, err)
+		}
+	}
+}
+
+// TestStands: a signed gap stands for the messages that it covers.
+func TestStands(t *testing.T) {
 	gap := chain.Entry{Kind: chain.KindGap, Sequence: 5, Count: 1, Ref: chain.NoRef}
 	if stands(&gap, 4, 0) != 1 || stands(&gap, 5, 3) != 0 || stands(&gap, 6, 0) != -1 {
 		t.Error("a gap that covers one message stands elsewhere")

@@ -44,8 +44,13 @@ func noteTamperings() []tampering {
 		{"a checkpoint without a signature", plain(func(note []byte) []byte {
 			text, _, _ := bytes.Cut(note, []byte("\n\n"))
 			return append(text, "\n\n"...)
-		}), proof.BadSignature},
-		{"bytes behind a checkpoint", plain(func(note []byte) []byte { return append(bytes.Clone(note), "x\n"...) }), proof.BadSignature},
+		}), proof.Inconclusive},
+		{"bytes behind a checkpoint", plain(func(note []byte) []byte { return append(bytes.Clone(note), "x\n"...) }), proof.Inconclusive},
+		{"a web page in a checkpoint's place", plain(func([]byte) []byte { return []byte("<html>\n\n<p>Sign in\n") }), proof.Inconclusive},
+		{"a checkpoint cut in half", plain(func(note []byte) []byte { return bytes.Clone(note[:len(note)/2]) }), proof.Inconclusive},
+		{"a checkpoint that is a workspace's head", func(b *book) func([]byte) []byte {
+			return func([]byte) []byte { return sign(b.origin, "annals/workspace-head/v1\n"+b.origin+"\n", headsKey) }
+		}, proof.WrongLedger},
 		{"a checkpoint with an extension line", resigned(func(l []string) []string { return append(l, "more") }, own), proof.BadSignature},
 		{"a checkpoint of another origin", resigned(func(l []string) []string { return append([]string{"annals.example/elsewhere"}, l[1:]...) }, own), proof.WrongLedger},
 		{"a checkpoint's size with a leading zero", resigned(func(l []string) []string { l[1] = "0" + l[1]; return l }, own), proof.BadSignature},
