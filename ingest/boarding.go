@@ -7,10 +7,32 @@ import (
 	"github.com/nats-io/nuid"
 )
 
-// volley is the most messages that leave each by itself. The server stages an
-// atomic batch in a folder of its own, which it makes, syncs and removes: as much
-// work as a dozen single messages, and on a slow disk the syncs of seven.
-const volley = 8
+// maxVolley is the most messages that leave each by itself. Of a stream with one
+// replica the server stages an atomic batch in a folder of its own, which it makes,
+// syncs and removes: on a disk that is as much work as a dozen single messages, and
+// the syncs of seven; in memory it is less than one sync.
+const maxVolley = 8
+
+// volley is how many messages arrive sooner one by one, a sync each, than as a batch
+// with one sync and a place that has to be made for it first.
+func volley(place, sync average) int {
+	if place <= 0 || sync <= 0 {
+		return maxVolley // not seen yet
+	}
+	return min(1+int(place/sync), maxVolley)
+}
+
+// average is what something took lately, 0 before the first time. What stalled once
+// counts as twice the usual.
+type average time.Duration
+
+func (a *average) add(took time.Duration) {
+	if *a <= 0 {
+		*a = average(took)
+		return
+	}
+	*a += min(average(took)-*a, *a) / 8
+}
 
 // maxHold bounds how long a batch waits for those whom the last one carried.
 const maxHold = 5 * time.Millisecond
@@ -30,6 +52,8 @@ type boarding struct {
 	due uint64
 	// boards, where it is set, is until when the opened batch waits for them.
 	boards time.Time
+	place  average // from a batch's first message until the server is ready for more
+	sync   average // a single message
 }
 
 // mayLeave says when to send. A flight leaves when none is in the air, or when it
@@ -75,7 +99,7 @@ func (l *line) depart() {
 	l.linger()
 	l.mu.Lock()
 	n, most := len(l.waiting.messages), l.o.MaxBatch
-	single := n <= volley && l.o.MaxFlights > 1
+	single := n <= volley(l.place, l.sync) && l.o.MaxFlights > 1
 	ahead := !single && n > 1 && !l.waiting.full(&l.o)
 	if ahead {
 		most = 1
@@ -110,6 +134,7 @@ func (l *line) opened(f *flight) {
 		return // the others did not wait for it
 	}
 	now := time.Now()
+	l.place.add(now.Sub(f.sent))
 	l.boards = now.Add(l.hold(now.Sub(f.sent)))
 }
 
@@ -127,6 +152,19 @@ func (l *line) board(f *flight) {
 	l.mu.Lock()
 	f.messages = append(f.messages, l.waiting.take(l.o.MaxBatch-1)...)
 	l.mu.Unlock()
+}
+
+// arrived remembers what a flight took, and whom to expect.
+func (l *line) arrived(f *flight, at time.Time) {
+	if len(f.messages) == 1 {
+		from := f.sent
+		if l.success.After(from) {
+			from = l.success // till then the server was busy with another
+		}
+		l.sync.add(at.Sub(from))
+	}
+	l.success = at
+	l.expect(f)
 }
 
 // expect remembers how many callers a batch that arrived will let publish again.

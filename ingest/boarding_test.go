@@ -112,6 +112,80 @@ func TestFewLeaveAlone(t *testing.T) {
 	}
 }
 
+// TestVolley: how many messages leave by themselves follows from what the server
+// takes for one, and for making a batch's place.
+func TestVolley(t *testing.T) {
+	const ms = time.Millisecond
+	for _, c := range []struct {
+		place, sync time.Duration
+		want        int
+	}{
+		{0, 0, 8},
+		{0, ms, 8},
+		{ms, 0, 8},
+		{ms / 2, ms, 1},
+		{ms, ms, 2},
+		{3*ms - 1, ms, 3},
+		{time.Hour, ms, 8},
+	} {
+		if got := ingest.Volley([]time.Duration{c.place}, []time.Duration{c.sync}); got != c.want {
+			t.Errorf("a place takes %s, a message %s: %d leave by themselves, want %d", c.place, c.sync, got, c.want)
+		}
+	}
+	steady := make([]time.Duration, 100)
+	for i := range steady {
+		steady[i] = ms
+	}
+	if got := ingest.Volley(append(steady, time.Hour), steady); got != 2 {
+		t.Errorf("after one stall %d leave by themselves, want 2", got)
+	}
+	if got := ingest.Volley(append([]time.Duration{time.Second}, steady...), steady); got != 2 {
+		t.Errorf("a hundred places after a slow one %d leave by themselves, want 2", got)
+	}
+}
+
+// TestVolleyFollowsTheServer: two messages leave one by one, until batches' places
+// were seen to be made sooner than one message is acknowledged.
+func TestVolleyFollowsTheServer(t *testing.T) {
+	p := newPier(t)
+	pub := publisher(t, p.producer, ingest.PublisherOptions{})
+	leave := func(n int) (batch bool) {
+		var records []*ingest.Pending
+		p.behind(t, pub, func() { records = crowd(t, pub, 0, n) })
+		m := p.next(t)
+		if batch = place(m) == "1"; batch {
+			p.answer(t, m, "") // at once, where behind leaves its message waiting
+		}
+		for i := range n {
+			if i > 0 {
+				m = p.next(t)
+			}
+			switch {
+			case !batch:
+				p.take(t, m, 1)
+			case i == n-1:
+				p.take(t, m, n)
+			}
+		}
+		acknowledged(t, records)
+		return batch
+	}
+	if leave(2) {
+		t.Fatal("two left as a batch, though none was seen before")
+	}
+	for tries := 1; ; tries++ { // a busy machine may take its time over a place
+		if !leave(9) {
+			t.Fatal("nine left one by one")
+		}
+		if leave(2) {
+			return
+		}
+		if tries == 100 {
+			t.Fatal("two still leave one by one")
+		}
+	}
+}
+
 // TestLateComersBoard: who publishes while the server makes room for a batch comes
 // along, in the message of its workspace where that has not left.
 func TestLateComersBoard(t *testing.T) {

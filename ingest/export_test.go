@@ -35,6 +35,18 @@ func (p *Publisher) HoldFor(rule func(took time.Duration) time.Duration) {
 	p.hold = rule
 }
 
+// Volley is how many messages leave by themselves, after such times were seen.
+func Volley(place, sync []time.Duration) int {
+	var p, s average
+	for _, took := range place {
+		p.add(took)
+	}
+	for _, took := range sync {
+		s.add(took)
+	}
+	return volley(p, s)
+}
+
 // Slabs is the memory of records that wait or are under way.
 type Slabs struct{ q queue }
 

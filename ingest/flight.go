@@ -153,9 +153,8 @@ func (l *line) answer(m *nats.Msg) {
 		l.failed(number, f, passes, err)
 		return
 	}
-	l.success = time.Now()
+	l.arrived(f, time.Now())
 	l.trouble.Store(nil)
-	l.expect(f)
 	delete(l.flights, number)
 	sequence := ack.Sequence - uint64(len(f.messages)) + 1
 	for _, m := range f.messages {

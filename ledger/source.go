@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"iter"
+	"sync"
 
 	"github.com/cockroachdb/pebble/v2"
 
@@ -18,8 +19,9 @@ import (
 // Source is a ledger's folder as an audit reads it: what is stored at one moment,
 // judged by nobody. It is a [proof.Source].
 type Source struct {
-	db    pebble.Reader
-	close func() error
+	db      pebble.Reader
+	close   func() error
+	genesis func() (chain.State, error) // the state before entry 0, read once
 }
 
 var _ proof.Source = (*Source)(nil)
@@ -28,7 +30,14 @@ var _ proof.Source = (*Source)(nil)
 // it when done.
 func (l *Ledger) Source() *Source {
 	snapshot := l.db.NewSnapshot()
-	return &Source{db: snapshot, close: snapshot.Close}
+	return newSource(snapshot, snapshot.Close)
+}
+
+func newSource(db pebble.Reader, closing func() error) *Source {
+	return &Source{db: db, close: closing, genesis: sync.OnceValues(func() (chain.State, error) {
+		state, _, err := readGenesis(db)
+		return state, err
+	})}
 }
 
 // OpenForAudit opens a folder to be audited and nothing else. Unlike [Open] it
@@ -48,7 +57,7 @@ func OpenForAudit(dir string, o Options) (*Source, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Source{db: db, close: db.Close}, nil
+	return newSource(db, db.Close), nil
 }
 
 // Close lets go of the folder, or of the moment.
@@ -67,7 +76,7 @@ func (s *Source) Head(context.Context) (proof.Head, error) {
 // Tag returns a workspace's pseudonym: whoever may read the folder holds the key.
 // It fails where the stored genesis doesn't parse.
 func (s *Source) Tag(workspace string) (chain.Hash, error) {
-	state, _, err := readGenesis(s.db)
+	state, err := s.genesis()
 	if err != nil {
 		return chain.Hash{}, err
 	}

@@ -68,6 +68,7 @@ it at once, which loses nothing that was acknowledged.`,
 	dataFlag(cmd, &f.o.Data)
 	fl.StringVar(&f.o.Listen, "listen", "127.0.0.1:8080", "where HTTP is served, `HOST:PORT`; port 0 takes any free one")
 	fl.StringVar(&f.o.NATSListen, "nats-listen", "127.0.0.1:4222", "where the embedded NATS server listens, `HOST:PORT`; port 0 takes any free one")
+	fl.BoolVar(&f.o.StageOnDisk, "stage-on-disk", false, "have the embedded NATS server stage atomic batches on the disk, even where /dev/shm has room for them")
 	fl.StringVar(&f.target.URL, "nats", "", "use the stream on a cluster at this `URL` instead of embedding a server")
 	fl.StringVar(&f.target.Creds, "creds", "", "credentials `FILE` for the cluster")
 	fl.StringVar(&f.target.Context, "context", "", "`NAME` of a context of the nats command line, for the cluster")

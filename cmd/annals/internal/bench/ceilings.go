@@ -63,7 +63,7 @@ type rawRecord struct {
 // ceilingJetStream publishes a message a record in atomic batches, each synced
 // before it is acknowledged, and then some records one after the other.
 func ceilingJetStream(ctx context.Context, dir string, raw []rawRecord) (rate float64, lone []time.Duration, err error) {
-	b, err := broker.Start(broker.Options{StoreDir: dir})
+	b, err := broker.Start(broker.Options{StoreDir: dir, Staging: broker.Memory()})
 	if err != nil {
 		return 0, nil, err
 	}

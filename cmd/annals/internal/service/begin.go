@@ -33,6 +33,7 @@ func (s *Service) openLedger(ctx context.Context) (created time.Time, err error)
 	if err := ingest.EnsureStream(ctx, s.line.nc, ingest.StreamOptions{Replicas: s.o.StreamReplicas}); err != nil {
 		return created, err
 	}
+	s.line.stage()
 	if err := s.durable(ctx); err != nil {
 		return created, err
 	}

@@ -38,6 +38,9 @@ func (s *Service) openLine(quietly bool) (*line, error) {
 		return nil, err
 	}
 	o := broker.Options{StoreDir: s.dir.Path(datadir.Stream), Host: host, Port: port, Logger: s.o.Logger}
+	if !s.o.StageOnDisk {
+		o.Staging = broker.Memory()
+	}
 	quietly = quietly && port != 0
 	if quietly {
 		if err := free(s.o.NATSListen); err != nil {
@@ -125,6 +128,13 @@ func (s *Service) durable(ctx context.Context) error {
 		return nil
 	}
 	return fmt.Errorf("%w (or, where records may be lost, start with --insecure-not-durable)", err)
+}
+
+// stage lets the embedded server stage the batches of a stream that was just made.
+func (l *line) stage() {
+	if l.broker != nil {
+		l.broker.Stage()
+	}
 }
 
 func (l *line) close() error {

@@ -40,6 +40,10 @@ type Options struct {
 	Listen     string // HOST:PORT for HTTP
 	NATSListen string // HOST:PORT for NATS clients, where the server is embedded
 
+	// StageOnDisk has the embedded server stage atomic batches on the disk, even where
+	// there is memory for it.
+	StageOnDisk bool
+
 	// Cluster is the external cluster that holds the stream; nil embeds a server.
 	Cluster *natscontext.Target
 	// StreamReplicas is how many of the cluster's servers hold a stream that has to
