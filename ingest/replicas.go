@@ -2,15 +2,11 @@ package ingest
 
 import (
 	"context"
-	"errors"
-	"fmt"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/go-json-experiment/json"
 	"github.com/nats-io/nats.go"
-	"github.com/nats-io/nats.go/jetstream"
 
 	"annals/ledger/chain"
 )
@@ -18,10 +14,12 @@ import (
 // Replicas of one ledger tell each other how far they have durably folded, in a
 // small stream beside the log: the last word of each, and nothing else. Like the
 // log it is in an account that no producer reaches.
-const (
-	ReplicaStream = "ANNALS_REPLICAS"
-	rootReplica   = "annals.replica"
-)
+const ReplicaStream = "ANNALS_REPLICAS"
+
+var replicas = board{
+	stream: ReplicaStream, root: "annals.replica",
+	about: "annals: how far each replica of the ledger has durably folded",
+}
 
 // ReplicaPosition is what a replica says of itself. Whoever reads it compares the
 // root with its own ledger's at that size before it believes the rest.
@@ -48,85 +46,81 @@ func ValidReplica(name string) bool {
 
 // EnsureReplicas makes the replicas' stream on as many servers as hold the log,
 // if there is none.
-func EnsureReplicas(ctx context.Context, nc *nats.Conn) error {
-	js, err := jetstream.New(nc)
-	if err != nil {
-		return fmt.Errorf("ingest: JetStream: %w", err)
-	}
-	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
-	defer cancel()
-	log, err := js.Stream(ctx, Stream)
-	if err != nil {
-		return fmt.Errorf("ingest: stream %s: %w", Stream, err)
-	}
-	_, err = js.CreateStream(ctx, jetstream.StreamConfig{
-		Name:              ReplicaStream,
-		Description:       "annals: how far each replica of the ledger has durably folded",
-		Subjects:          []string{rootReplica + ".*"},
-		Storage:           jetstream.FileStorage,
-		Replicas:          log.CachedInfo().Config.Replicas,
-		MaxMsgsPerSubject: 1,
-		MaxMsgSize:        64 << 10,
-		Discard:           jetstream.DiscardOld,
-	})
-	if err != nil && !errors.Is(err, jetstream.ErrStreamNameAlreadyInUse) {
-		return fmt.Errorf("ingest: stream %s: %w", ReplicaStream, err)
-	}
-	return nil
-}
+func EnsureReplicas(ctx context.Context, nc *nats.Conn) error { return replicas.ensure(ctx, nc) }
 
 // TellReplica publishes a replica's position in place of its last one.
 func TellReplica(ctx context.Context, nc *nats.Conn, p ReplicaPosition) error {
-	if !ValidReplica(p.Name) {
-		return fmt.Errorf("ingest: %q is no replica's name", p.Name)
-	}
 	body, err := json.Marshal(&p)
 	if err != nil {
 		return err
 	}
-	m, err := requestOnce(ctx, nc, rootReplica+"."+p.Name, body)
-	if err != nil {
-		return fmt.Errorf("ingest: telling where replica %s stands: %w", p.Name, err)
-	}
-	if _, _, err := readAck(m); err != nil {
-		return fmt.Errorf("ingest: telling where replica %s stands: %w", p.Name, err)
-	}
-	return nil
+	return replicas.tell(ctx, nc, p.Name, body)
 }
 
 // Replicas returns the last word of each replica that ever said one, by name. One
 // that can't be read has its name and nothing else.
 func Replicas(ctx context.Context, nc *nats.Conn) (map[string]ReplicaPosition, error) {
-	js, err := jetstream.New(nc)
+	words, err := replicas.read(ctx, nc)
 	if err != nil {
-		return nil, fmt.Errorf("ingest: JetStream: %w", err)
-	}
-	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
-	defer cancel()
-	s, err := js.Stream(ctx, ReplicaStream)
-	if err != nil {
-		return nil, fmt.Errorf("ingest: stream %s: %w", ReplicaStream, err)
-	}
-	info, err := s.Info(ctx, jetstream.WithSubjectFilter(rootReplica+".*"))
-	if err != nil {
-		return nil, fmt.Errorf("ingest: stream %s: %w", ReplicaStream, err)
+		return nil, err
 	}
 	out := map[string]ReplicaPosition{}
-	for subject := range info.State.Subjects {
-		m, err := s.GetLastMsgForSubject(ctx, subject)
-		if errors.Is(err, jetstream.ErrMsgNotFound) {
-			continue // replaced or withdrawn just now
-		}
-		if err != nil {
-			return nil, fmt.Errorf("ingest: stream %s: %w", ReplicaStream, err)
-		}
-		name := strings.TrimPrefix(subject, rootReplica+".")
+	for name, word := range words {
 		var p ReplicaPosition
-		if err := json.Unmarshal(m.Data, &p); err != nil || p.Name != name || !slices.IsSorted(p.Replicas) {
+		if err := json.Unmarshal(word.body, &p); err != nil || p.Name != name || !slices.IsSorted(p.Replicas) {
 			p = ReplicaPosition{Name: name}
 		}
-		p.Revision = m.Sequence
+		p.Revision = word.revision
 		out[name] = p
+	}
+	return out, nil
+}
+
+// Replicas that sign together show each other the head of their trees, in another
+// such stream.
+const HeadStream = "ANNALS_HEADS"
+
+var heads = board{
+	stream: HeadStream, root: "annals.head",
+	about: "annals: the head of each replica's tree, for those that sign together",
+}
+
+// ReplicaHead is the head that a replica shows. Whoever reads it compares the root
+// with its own ledger's at that size.
+type ReplicaHead struct {
+	Name   string     `json:"name"`
+	Ledger chain.Hash `json:"ledger"`
+	Size   uint64     `json:"size"` // durable entries
+	Root   chain.Hash `json:"root"` // RFC 6962 tree hash over them
+}
+
+// EnsureHeads makes the stream of heads on as many servers as hold the log, if there
+// is none.
+func EnsureHeads(ctx context.Context, nc *nats.Conn) error { return heads.ensure(ctx, nc) }
+
+// ShowHead publishes a replica's head in place of its last one.
+func ShowHead(ctx context.Context, nc *nats.Conn, h ReplicaHead) error {
+	body, err := json.Marshal(&h)
+	if err != nil {
+		return err
+	}
+	return heads.tell(ctx, nc, h.Name, body)
+}
+
+// Heads returns the last head that each replica showed, by name. One that can't be
+// read has its name and nothing else.
+func Heads(ctx context.Context, nc *nats.Conn) (map[string]ReplicaHead, error) {
+	words, err := heads.read(ctx, nc)
+	if err != nil {
+		return nil, err
+	}
+	out := map[string]ReplicaHead{}
+	for name, word := range words {
+		var h ReplicaHead
+		if err := json.Unmarshal(word.body, &h); err != nil || h.Name != name {
+			h = ReplicaHead{Name: name}
+		}
+		out[name] = h
 	}
 	return out, nil
 }

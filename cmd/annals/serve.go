@@ -80,6 +80,7 @@ it at once, which loses nothing that was acknowledged.`,
 	fl.Uint64Var(&f.o.Trim.Margin, "trim-margin", service.DefaultTrimMargin, "how many of the last `ENTRIES` keep their messages in the stream, though every replica has folded them")
 	fl.StringVar(&f.o.Trim.Replica, "replica", "", "the `NAME` of this ledger among --replicas")
 	fl.StringSliceVar(&f.replicas, "replicas", nil, "the `NAMES` of all ledgers that fold the cluster's stream, this one too, such as a,b,c: what each of them has folded may be trimmed")
+	fl.IntVar(&f.o.Quorum, "quorum", 0, "how many `REPLICAS` of --replicas have to show the same tree before a checkpoint of it is signed, this one counted in")
 	fl.StringVar(&f.o.Mirror, "mirror", "", "a `STREAM` on the same server or cluster that mirrors ANNALS: messages that the stream has lost are looked for there")
 	fl.StringSliceVar(&f.o.Peers, "peer", nil, "the `URL` of another replica's server: messages that no copy of the stream has are taken from its ledger, if they make the root that it signed; may be repeated")
 	fl.StringVar(&f.o.PeerToken, "peer-token", "", "the `FILE` of the token that the replicas share, mode 0600: who shows it is given messages, with all that is secret in them")

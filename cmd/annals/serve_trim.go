@@ -24,6 +24,10 @@ func (f *serveFlags) trimming(cmd *cobra.Command) error {
 		return usagef("--replicas names %s: say which of them this one is with --replica", strings.Join(names, ", "))
 	case len(names) == 0 && t.Replica != "":
 		return usagef("--replica names this ledger: name all that fold the stream, this one too, with --replicas")
+	case f.o.Quorum != 0 && len(names) == 0:
+		return usagef("--quorum is of --replicas: name all that fold the stream")
+	case f.o.Quorum != 0 && (f.o.Quorum < 2 || f.o.Quorum >= len(names)):
+		return usagef("--quorum is 2 at the least, and less than the %d replicas that are named, so that one may be down; not %d", len(names), f.o.Quorum)
 	case len(names) > 255:
 		return usagef("--replicas names %d ledgers; the most is 255", len(names))
 	case t.Margin == 0:

@@ -14,10 +14,14 @@ import (
 // ErrOther marks tiles that hash to another root than a checkpoint's.
 var ErrOther = errors.New("the tiles are of another tree")
 
-// Begins checks that the tree begins with the one of an earlier checkpoint: both
-// roots follow from the same tiles. Errors wrap [ErrAbsent] when a tile that the
-// tree requires is not there, and [ErrOther] when its tiles hash to another root;
-// [proof.ErrProof] says that this tree is sound and doesn't begin with the other.
+// Begins checks that the tree begins with the one of an earlier checkpoint. Errors
+// wrap [ErrAbsent] when a tile that the tree requires is not there, and [ErrOther]
+// when its tiles hash to another root, or don't belong together;
+// [proof.ErrProof] says that this tree is sound and begins with another.
+//
+// Both answers are proven. A root at each size would follow from the tiles too, but
+// from different ones: whoever serves them could show the tree that was signed in
+// the upper ones, and what they like below.
 func (t *Tree) Begins(ctx context.Context, earlier proof.Checkpoint) error {
 	if earlier.Size > t.checkpoint.Size || t.checkpoint.Size>>62 > 0 {
 		return fmt.Errorf("proof/tiles: %w: a tree of %d entries can't begin with one of %d", proof.ErrProof, t.checkpoint.Size, earlier.Size)
@@ -37,6 +41,13 @@ func (t *Tree) Begins(ctx context.Context, earlier proof.Checkpoint) error {
 	then, err := root(earlier.Size)
 	if err != nil {
 		return err
+	}
+	between, err := t.Consistency(ctx, earlier.Size)
+	if err != nil {
+		return err
+	}
+	if err := proof.CheckConsistency(earlier.Size, then, t.checkpoint.Size, t.checkpoint.Root, between); err != nil {
+		return fmt.Errorf("proof/tiles: %w: they show the root %s at size %d, which the signed tree has not: %v", ErrOther, then, earlier.Size, err)
 	}
 	if then != earlier.Root {
 		return fmt.Errorf("proof/tiles: %w: the tree of %d entries has the root %s at size %d, not %s", proof.ErrProof, t.checkpoint.Size, then, earlier.Size, earlier.Root)

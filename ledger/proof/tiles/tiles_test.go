@@ -153,6 +153,27 @@ func TestBegins(t *testing.T) {
 	}
 }
 
+// TestBeginsIsProven: tiles of two trees, mixed so that each root that is asked for
+// follows from some of them, prove neither that one begins with the other nor that it
+// doesn't.
+func TestBeginsIsProven(t *testing.T) {
+	l, other := newLog("begins", 1500), newLog("other", 1500)
+	dir := t.TempDir()
+	l.write(t, dir, 1500)
+	for n := range uint64(2) { // the lower ones alone, which the whole tree's root needs not
+		name := Name{N: n, Width: Width}
+		if err := os.WriteFile(filepath.Join(dir, filepath.FromSlash(name.Path())), other.file(name), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	p := mustOpen(t, dir, Options{})
+	for _, earlier := range []proof.Checkpoint{other.checkpoint(200), other.checkpoint(255), l.checkpoint(200), l.checkpoint(300)} {
+		if err := p.At(l.checkpoint(1500)).Begins(t.Context(), earlier); !errors.Is(err, ErrOther) {
+			t.Errorf("size %d: %v", earlier.Size, err)
+		}
+	}
+}
+
 func TestBeyond(t *testing.T) {
 	l := newLog("beyond", 900)
 	for stored, want := range map[uint64]uint64{600: 0, 601: 601, 767: 767, 768: 768, 900: 768} {

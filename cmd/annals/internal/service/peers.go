@@ -91,8 +91,11 @@ func (p *pump) take(ctx context.Context, found peer.Found) error {
 // keep keeps a peer's checkpoint beside the ledger that it contradicts. The first one
 // stays.
 func (p *pump) keep(fork *peer.ForkError) error {
-	text := fmt.Sprintf("%v\n\nthis ledger at size %d: %s\n\nthe peer's checkpoint:\n\n%s", fork, fork.Size, fork.Root, fork.Other.Note)
-	err := durable.New(filepath.Join(p.data, forkFile), []byte(text))
+	return keepFork(p.data, fmt.Sprintf("%v\n\nthis ledger at size %d: %s\n\nthe peer's checkpoint:\n\n%s", fork, fork.Size, fork.Root, fork.Other.Note))
+}
+
+func keepFork(data, text string) error {
+	err := durable.New(filepath.Join(data, forkFile), []byte(text))
 	if errors.Is(err, fs.ErrExist) {
 		return nil
 	}

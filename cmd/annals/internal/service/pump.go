@@ -39,6 +39,7 @@ type pump struct {
 	opened  chan struct{}         // closed with the first reader, or the verdict
 
 	cancel context.CancelFunc
+	failed atomic.Pointer[error] // what was found elsewhere that must stop the fold
 	done   chan struct{}
 	ended  context.Context // done with the verdict as its cause
 	end    context.CancelCauseFunc
@@ -77,6 +78,8 @@ func (p *pump) run(ctx context.Context) {
 	err := p.carry(ctx)
 	if stopped := p.ledger.Err(); stopped != nil {
 		err = stopped
+	} else if failed := p.failed.Load(); failed != nil {
+		err = *failed
 	} else if ctx.Err() != nil {
 		err = errStopped
 	}
@@ -102,6 +105,12 @@ func (p *pump) open() {
 	default:
 		close(p.opened)
 	}
+}
+
+// fail stops the pump for a reason that is not the stream's.
+func (p *pump) fail(err error) {
+	p.failed.CompareAndSwap(nil, &err)
+	p.cancel()
 }
 
 // carry reads and appends until ctx ends or there is a verdict.

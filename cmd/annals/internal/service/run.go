@@ -149,6 +149,9 @@ func (s *Service) close(ctx context.Context) error {
 	if s.stopSigner != nil {
 		ended("stopping the signer", s.stopSigner())
 	}
+	if s.stopQuorum != nil {
+		ended("stopping the quorum", s.stopQuorum())
+	}
 	if s.pump != nil {
 		s.pump.stop()
 	}

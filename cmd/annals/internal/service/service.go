@@ -59,6 +59,9 @@ type Options struct {
 	// share; with it, this one gives messages to them.
 	Peers     []string
 	PeerToken string
+	// Quorum is how many of Trim.Replicas have to show the same tree before a checkpoint
+	// of it is signed, this one counted in. 0: this one signs alone.
+	Quorum int
 	// NotDurable goes on with a cluster that doesn't show that it syncs before it
 	// acknowledges.
 	NotDurable bool
@@ -120,7 +123,7 @@ type Service struct {
 	api         *query.API
 
 	// What runs beside, and how to stop it: each waits for its end.
-	stopHTTP, stopKeeper, stopFollower, stopSigner func() error
+	stopHTTP, stopKeeper, stopFollower, stopQuorum, stopSigner func() error
 
 	closing sync.Once
 	closed  error

@@ -2,8 +2,11 @@ package service
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"time"
 
+	"annals/cmd/annals/internal/quorum"
 	"annals/cmd/annals/internal/signer"
 	"annals/ledger/chain"
 	"annals/ledger/proof"
@@ -16,10 +19,14 @@ const firstCheckpoint = 5 * time.Second
 // sign starts the signer. That nothing can be signed is no reason not to serve:
 // /readyz says it.
 func (s *Service) sign() {
-	s.signer = signer.New(signer.Options{
+	o := signer.Options{
 		Ledger: s.ledger, Keys: s.keys, Check: s.pump.check,
 		Path: s.dir.Root, Every: s.o.Checkpoint, Logger: s.o.Logger,
-	})
+	}
+	if s.o.Quorum > 0 {
+		o.Agreed = s.agree()
+	}
+	s.signer = signer.New(o)
 	ctx, cancel := context.WithTimeout(context.Background(), firstCheckpoint)
 	defer cancel()
 	_ = s.signer.Sign(ctx) // it has said what failed, and is tried again
@@ -30,6 +37,24 @@ func (s *Service) sign() {
 	if s.o.MLDSA && !s.hasMLDSA() {
 		s.o.Logger.Warn("--mldsa: the ledger names no ML-DSA-44 key, so checkpoints have no second line; add one with `annals keys rotate --role checkpoint --mldsa`")
 	}
+}
+
+// agree starts to compare heads with the other replicas', and returns what they agree
+// on. Where one has another history, this one stops, and keeps both heads.
+func (s *Service) agree() func() (uint64, chain.Hash, error) {
+	q := quorum.New(quorum.Options{
+		Ledger: s.ledger, Conn: s.line.nc, Name: s.o.Trim.Replica, Replicas: s.o.Trim.Replicas, Need: s.o.Quorum,
+		Check: s.pump.check, Logger: s.o.Logger,
+		Fork: func(fork *quorum.ForkError) {
+			err := keepFork(s.dir.Root, fmt.Sprintf("%v\n\nsize %d\nthis ledger: %s\nreplica %s: %s\n", fork, fork.Size, fork.Root, fork.Replica, fork.Other))
+			s.pump.fail(errors.Join(fork, err))
+		},
+	})
+	s.stopQuorum = beside(func(ctx context.Context) error {
+		q.Run(ctx)
+		return nil
+	})
+	return q.Agreed
 }
 
 func (s *Service) hasMLDSA() bool {

@@ -173,22 +173,29 @@ func (s *Signer) sign(ctx context.Context) error {
 	if head.Size == last.Size {
 		return nil
 	}
+	size, root := head.Size, head.Root
+	if s.o.Agreed != nil {
+		var err error
+		if size, root, err = s.o.Agreed(); err != nil || size <= last.Size {
+			return err
+		}
+	}
 	named := s.tree.keys()
-	signers, err := s.o.Keys.InForce(named, chain.RoleCheckpoint, head.Size)
+	signers, err := s.o.Keys.InForce(named, chain.RoleCheckpoint, size)
 	if err != nil {
 		return err
 	}
 	if err := s.o.Check(ctx); err != nil {
 		return fmt.Errorf("%w: %w", errUnchecked, err)
 	}
-	next, err := s.note(head, signers)
+	next, err := s.note(size, root, signers)
 	if err != nil {
 		return err
 	}
 	if err := s.own(next, named); err != nil {
 		return fmt.Errorf("what was signed does not verify, and is thrown away: %w", err)
 	}
-	return s.publish(next, retires(named, last.Size, head.Size))
+	return s.publish(next, retires(named, last.Size, size))
 }
 
 // retires reports whether a key that signed at one size signs no more at another.
@@ -199,11 +206,11 @@ func retires(named []chain.KeySpan, from, to uint64) bool {
 	})
 }
 
-// note signs a head.
-func (s *Signer) note(head ledger.Head, signers []keys.Private) (Checkpoint, error) {
-	text := s.origin + "\n" + strconv.FormatUint(head.Size, 10) + "\n" + base64.StdEncoding.EncodeToString(head.Root[:]) + "\n"
+// note signs that the tree has a root at a size.
+func (s *Signer) note(size uint64, root chain.Hash, signers []keys.Private) (Checkpoint, error) {
+	text := s.origin + "\n" + strconv.FormatUint(size, 10) + "\n" + base64.StdEncoding.EncodeToString(root[:]) + "\n"
 	b, err := s.signText(text, signers)
-	return Checkpoint{Size: head.Size, Root: head.Root, Note: b}, err
+	return Checkpoint{Size: size, Root: root, Note: b}, err
 }
 
 // signText signs by every key, Ed25519 first.

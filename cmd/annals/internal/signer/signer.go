@@ -35,6 +35,9 @@ type Options struct {
 	// Check says whether the stream is still the one that the ledger folds; it is
 	// asked before each signature.
 	Check func(context.Context) error
+	// Agreed returns the largest size at which enough replicas show this ledger's root,
+	// and the root; its error says why nothing may be signed. nil: this one signs alone.
+	Agreed func() (size uint64, root chain.Hash, err error)
 	// Path is the data folder, where the last checkpoint is kept.
 	Path   string
 	Every  time.Duration // 0: [DefaultEvery]

@@ -17,6 +17,7 @@ import (
 
 	notes "github.com/transparency-dev/formats/note"
 	"golang.org/x/mod/sumdb/note"
+	"golang.org/x/mod/sumdb/tlog"
 )
 
 // toDisk writes without syncing: what a test writes need not survive a power cut.
@@ -358,5 +359,39 @@ func TestContradicted(t *testing.T) {
 	}
 	if _, err := s.SignHead([]byte("x\n4\n")); !contradicts(err) {
 		t.Errorf("a head is signed of another ledger: %v", err)
+	}
+}
+
+// TestSignsWhatIsAgreed: with others to agree with, nothing is signed but what they
+// show too, and never less than before.
+func TestSignsWhatIsAgreed(t *testing.T) {
+	folder := mustKeys(t, false)
+	h := newHistoryOf(folder, 5)
+	var size uint64
+	var failing error
+	s := opened(t, h, Options{Keys: folder, Path: t.TempDir(), write: toDisk, Agreed: func() (uint64, chain.Hash, error) {
+		root, err := tlog.TreeHash(int64(size), h)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return size, chain.Hash(root), failing
+	}})
+	behind := errors.New("one of two is behind")
+	for _, c := range []struct {
+		agreed, want uint64
+		failing      error
+	}{{0, 0, nil}, {3, 3, nil}, {2, 3, nil}, {4, 3, behind}, {4, 4, nil}, {5, 5, nil}} {
+		size, failing = c.agreed, c.failing
+		if err := s.Sign(t.Context()); !errors.Is(err, c.failing) {
+			t.Errorf("agreed on %d: %v", c.agreed, err)
+		}
+		last, _ := s.Latest()
+		root, err := tlog.TreeHash(int64(c.want), h)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if last.Size != c.want || c.want > 0 && last.Root != chain.Hash(root) {
+			t.Errorf("agreed on %d: signed size %d, root %s", c.agreed, last.Size, last.Root)
+		}
 	}
 }
