@@ -36,6 +36,9 @@ type ReceiptOptions struct {
 	// by when a checkpoint covers the record. Patience is how long it is asked for;
 	// default an hour.
 	First, Patience time.Duration
+	// Linger is how long Close waits for receipts that are still asked for; default
+	// 10 s, below 0 not at all.
+	Linger time.Duration
 
 	Logger *slog.Logger // nil discards
 }
@@ -55,6 +58,9 @@ func (o *ReceiptOptions) defaults() {
 	}
 	if o.Patience <= 0 {
 		o.Patience = time.Hour
+	}
+	if o.Linger == 0 {
+		o.Linger = 10 * time.Second
 	}
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
@@ -211,48 +217,78 @@ func (r *Receipts) Stats() ReceiptStats {
 	return s
 }
 
-// Flush waits until every claim so far is written down and has its receipt, or was
-// given up. When ctx ends first the error says how many have not.
-func (r *Receipts) Flush(ctx context.Context) error {
-	for {
-		r.mu.Lock()
-		left := len(r.due) + r.asked + len(r.taken)
-		busy := r.busy
-		r.mu.Unlock()
-		if left == 0 && !busy {
-			return nil
-		}
+// ErrOutstanding: receipts have not come. Their claims are kept, and the next start
+// asks for them again.
+var ErrOutstanding = errors.New("ingest: receipts are outstanding")
+
+// left is how many records are not written down, and how many have no receipt.
+func (r *Receipts) left() (unwritten, outstanding int) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	unwritten = len(r.taken)
+	if r.busy {
+		unwritten++
+	}
+	return unwritten, len(r.due) + r.asked
+}
+
+// until waits until a condition holds, looking again after each step.
+func (r *Receipts) until(ctx context.Context, step time.Duration, holds func() bool) error {
+	for !holds() {
 		select {
-		case <-time.After(10 * time.Millisecond):
+		case <-time.After(step):
 		case <-ctx.Done():
-			return fmt.Errorf("ingest: %d records have no receipt yet: %w", left, context.Cause(ctx))
+			return context.Cause(ctx)
 		case <-r.ctx.Done():
 			return ErrClosed
 		}
 	}
+	return nil
 }
 
-// Close writes down what was taken, asks for no more receipts, and stops. The
-// claims without one are asked for at the next start.
+// settled reports whether every claim is written down and has its receipt, or was
+// given up.
+func (r *Receipts) settled() bool {
+	unwritten, outstanding := r.left()
+	return unwritten+outstanding == 0
+}
+
+// Flush waits until every claim so far is written down and has its receipt, or was
+// given up. When ctx ends first the error wraps [ErrOutstanding] and says how many
+// have not.
+func (r *Receipts) Flush(ctx context.Context) error {
+	err := r.until(ctx, 10*time.Millisecond, r.settled)
+	if err == nil || errors.Is(err, ErrClosed) {
+		return err
+	}
+	unwritten, outstanding := r.left()
+	return fmt.Errorf("%w: %d records have none yet: %w", ErrOutstanding, unwritten+outstanding, err)
+}
+
+// Close writes down what was taken, waits for the receipts that are asked for, for
+// as long as ctx and Linger allow, and stops. An error that wraps [ErrOutstanding]
+// says how many have not come: their claims are kept, and the next start asks again.
 func (r *Receipts) Close(ctx context.Context) error {
 	r.mu.Lock()
+	again := r.shut
 	r.shut = true
 	r.mu.Unlock()
-	var late error
-	for late == nil {
-		r.mu.Lock()
-		left := len(r.taken) > 0 || r.busy
-		r.mu.Unlock()
-		if !left {
-			break
-		}
-		select {
-		case <-time.After(time.Millisecond):
-		case <-ctx.Done():
-			late = fmt.Errorf("ingest: writing down what was acknowledged: %w", context.Cause(ctx))
-		}
+	if again {
+		r.ended.Wait()
+		return nil
+	}
+	late := r.until(ctx, time.Millisecond, func() bool { unwritten, _ := r.left(); return unwritten == 0 })
+	if late != nil {
+		late = fmt.Errorf("ingest: writing down what was acknowledged: %w", late)
+	} else if r.o.Linger > 0 {
+		waiting, done := context.WithTimeout(ctx, r.o.Linger)
+		_ = r.until(waiting, time.Millisecond, r.settled)
+		done()
 	}
 	r.stop()
 	r.ended.Wait()
+	if _, outstanding := r.left(); outstanding > 0 {
+		late = errors.Join(late, fmt.Errorf("%w: %d claims have none yet; they are kept, and asked for at the next start", ErrOutstanding, outstanding))
+	}
 	return errors.Join(late, r.kept.close())
 }

@@ -91,6 +91,7 @@ func (r *Receipts) askFor(a asking) {
 	case err == nil:
 		r.stats.Receipts++
 	case r.ctx.Err() != nil:
+		r.due.add(a) // Close says that it is outstanding
 	case a.at.Before(a.until):
 		r.o.Logger.Debug("no receipt yet", "sequence", a.claim.Sequence, "place", a.claim.Place, "error", err)
 		r.due.add(a)

@@ -81,7 +81,7 @@ func (g *generations) openStored(number uint64) (*standing, error) {
 	o.FS = disk.ReadOnly{FS: g.fs}
 	lock, err := pebble.LockDirectory(f.path, o.FS)
 	if err != nil {
-		return nil, fmt.Errorf("%w (%s: %w)", ErrInUse, f.path, err)
+		return nil, locked(f.path, err)
 	}
 	f.lock = lock
 	opts := settings(f, &o)

@@ -14,6 +14,14 @@ import (
 	"github.com/cockroachdb/pebble/v2/vfs"
 )
 
+// locked says why a folder's lock could not be taken.
+func locked(path string, err error) error {
+	if disk.Held(err) {
+		return fmt.Errorf("%w (%s: %w)", ErrInUse, path, err)
+	}
+	return fmt.Errorf("projections: %s can't be locked: %w", path, err)
+}
+
 // ErrInUse says that another process, or this one, has the folder open.
 var ErrInUse = errors.New("projections: the folder is in use by a running annals: ask that one over HTTP (--url), or stop it first")
 
@@ -62,7 +70,7 @@ func openFolder(fsys vfs.FS, path string) (*folder, error) {
 	}
 	lock, err := pebble.LockDirectory(path, fsys)
 	if err != nil {
-		return nil, fmt.Errorf("%w (%s: %w)", ErrInUse, path, err)
+		return nil, locked(path, err)
 	}
 	f := &folder{fs: fsys, path: path, lock: lock}
 	if !ours {

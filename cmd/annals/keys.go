@@ -307,6 +307,9 @@ func (a *app) changed(what string, c *succession.Change) error {
 	if vkey := c.VKey(); vkey != "" && c.Added.Algorithm == chain.AlgorithmEd25519 {
 		fmt.Fprintf(&b, "key      %s\n", vkey)
 	}
+	if c.Unsigned {
+		b.WriteString("no checkpoint covers it yet: until one does, `annals keys public` prints the key of the last one\n")
+	}
 	_, err := fmt.Fprint(a.out, b.String())
 	return err
 }

@@ -28,7 +28,7 @@ func (s *replying) keep(o ingest.ReceiptOptions) *ingest.Receipts {
 		s.t.Fatal(err)
 	}
 	s.t.Cleanup(func() {
-		if err := r.Close(context.Background()); err != nil {
+		if err := r.Close(context.Background()); err != nil && !errors.Is(err, ingest.ErrOutstanding) {
 			s.t.Error(err)
 		}
 	})
@@ -181,6 +181,55 @@ func TestKeepingAlone(t *testing.T) {
 	s.publishKeeping(small, 10, keptRecord)
 	if st := small.Stats(); st.Dropped != 10 || st.Claims != 0 {
 		t.Errorf("%+v", st)
+	}
+}
+
+// TestKeepingClosed: who closes at once, as a command does that publishes one record,
+// has its receipts all the same, or is told how many it has not.
+func TestKeepingClosed(t *testing.T) {
+	s := reply(t)
+	dir := t.TempDir()
+	r := s.keep(ingest.ReceiptOptions{Dir: dir, First: 50 * time.Millisecond})
+	s.publishKeeping(r, 20, keptRecord)
+	if err := r.Close(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	s.check(ingest.ReadReceipts(dir), 20, keptRecord, false)
+	if err := r.Close(t.Context()); err != nil {
+		t.Errorf("closed again: %v", err)
+	}
+
+	s.service.Close()
+	const others = `{"id":"k%d","type":"other","actor":{"id":"u"}}`
+	ended, end := context.WithCancel(t.Context())
+	end()
+	for name, c := range map[string]struct {
+		linger time.Duration
+		ctx    context.Context
+	}{
+		"a moment": {20 * time.Millisecond, t.Context()},
+		"no time":  {-1, t.Context()},
+		"no more":  {time.Hour, ended},
+	} {
+		dir := t.TempDir()
+		r := s.keep(ingest.ReceiptOptions{Dir: dir, Linger: c.linger})
+		s.publishKeeping(r, 7, others)
+		for r.Stats().Claims < 7 { // so that the writing is not what is late
+			time.Sleep(time.Millisecond)
+		}
+		err := r.Close(c.ctx)
+		if !errors.Is(err, ingest.ErrOutstanding) || !strings.Contains(err.Error(), "7 claims") {
+			t.Errorf("%s: %v", name, err)
+		}
+		n := 0
+		for k, err := range ingest.ReadReceipts(dir) {
+			if n++; err != nil || k.Receipt != nil {
+				t.Fatalf("%s: %+v %v", name, k, err)
+			}
+		}
+		if n != 7 {
+			t.Errorf("%s: %d claims are kept", name, n)
+		}
 	}
 }
 

@@ -4,7 +4,9 @@ import (
 	"archive/zip"
 	"fmt"
 	"io"
+	"io/fs"
 	"slices"
+	"strings"
 	"time"
 
 	"annals/ledger/proof"
@@ -74,10 +76,11 @@ type Pack struct {
 	foreign []string // names that are no pack's
 }
 
-// Open opens a pack of a size in bytes. It refuses what is no zip archive, has a
-// pack's file twice, or one that is encrypted, packed in another way than a pack's or
-// larger than a pack's may be: a [*proof.FormError]. Files that are no pack's are
-// passed over; [Pack.Verify] names them.
+// Open opens a pack of a size in bytes. It refuses what is no zip archive, has a file
+// twice or under a name by which it would be unpacked elsewhere or over another one,
+// or has a pack's file that is encrypted, packed in another way than a pack's or larger
+// than a pack's may be: a [*proof.FormError]. Files that are no pack's are passed over;
+// [Pack.Verify] names them.
 func Open(r io.ReaderAt, size int64) (*Pack, error) {
 	archive, err := zip.NewReader(r, size)
 	if err != nil {
@@ -87,15 +90,17 @@ func Open(r io.ReaderAt, size int64) (*Pack, error) {
 		return nil, malformed("an archive of %d files is no pack", len(archive.File))
 	}
 	p := &Pack{archive: archive, byName: map[string]*zip.File{}}
+	taken := map[string]bool{}
 	for _, f := range archive.File {
+		if err := unpacksAs(f.Name, taken); err != nil {
+			return nil, err
+		}
 		most, known := bound(f.Name)
 		const encrypted = 1 << 0
 		switch {
 		case !known:
 			p.foreign = append(p.foreign, f.Name)
 			continue
-		case p.byName[f.Name] != nil:
-			return nil, malformed("%s stands in the archive twice", f.Name)
 		case f.Flags&encrypted != 0:
 			return nil, malformed("%s is encrypted", f.Name)
 		case f.Method != zip.Store && f.Method != zip.Deflate:
@@ -106,6 +111,22 @@ func Open(r io.ReaderAt, size int64) (*Pack, error) {
 		p.byName[f.Name] = f
 	}
 	return p, nil
+}
+
+// unpacksAs refuses a name that is not the one that its file gets when the archive is
+// unpacked, by whatever program and on whatever disk: who unpacks a pack must have
+// before them what was verified here.
+func unpacksAs(name string, taken map[string]bool) error {
+	plain := strings.TrimSuffix(name, "/") // a folder's
+	folded := strings.ToLower(plain)       // some disks tell no capitals
+	switch {
+	case !fs.ValidPath(plain) || plain == "." || strings.ContainsAny(plain, "\\:\x00"):
+		return malformed("the archive has a file of the name %q, which leads elsewhere when it is unpacked", visible(name))
+	case taken[folded]:
+		return malformed("%s stands in the archive twice", visible(name))
+	}
+	taken[folded] = true
+	return nil
 }
 
 func malformed(format string, args ...any) error {

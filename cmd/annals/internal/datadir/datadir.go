@@ -23,9 +23,11 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"syscall"
 	"time"
 
 	"annals/cmd/annals/internal/durable"
+	"annals/internal/disk"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
 	"github.com/go-json-experiment/json"
@@ -177,13 +179,21 @@ func (d *Dir) Lock() (io.Closer, error) {
 		return nil, fmt.Errorf("the data folder can't be made: %w", err)
 	}
 	lock, err := vfs.Default.Lock(filepath.Join(d.Path(Keys), lockName))
-	if errors.Is(err, fs.ErrPermission) {
-		return nil, fmt.Errorf("the data folder can't be written: %w", err)
-	}
 	if err != nil {
-		return nil, fmt.Errorf("%s %w", d.Root, ErrInUse)
+		return nil, d.unlocked(err)
 	}
 	return lock, nil
+}
+
+// unlocked says why the folder could not be taken.
+func (d *Dir) unlocked(err error) error {
+	switch {
+	case disk.Held(err):
+		return fmt.Errorf("%s %w", d.Root, ErrInUse)
+	case errors.Is(err, syscall.EROFS):
+		return fmt.Errorf("%s is on a read-only file system, and a server writes there: give it a folder that it can write; `annals verify --data` and `annals export --data` read this one as it is: %w", d.Root, err)
+	}
+	return fmt.Errorf("the data folder can't be written: %w", err)
 }
 
 // Begin writes down that a ledger is being begun in the folder. Where that was

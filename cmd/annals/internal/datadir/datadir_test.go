@@ -2,9 +2,11 @@ package datadir
 
 import (
 	"errors"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 )
@@ -95,6 +97,27 @@ func TestStates(t *testing.T) {
 	}
 	if err := lock.Close(); err != nil {
 		t.Fatal(err)
+	}
+}
+
+// TestUnlocked: whoever can't take the folder is told why, and is sent to no process
+// that isn't there.
+func TestUnlocked(t *testing.T) {
+	d := whole(t, false)
+	for _, c := range []struct {
+		err   error
+		inUse bool
+		says  string
+	}{
+		{&fs.PathError{Op: "fcntl", Path: "lock", Err: syscall.EAGAIN}, true, "in use"},
+		{&fs.PathError{Op: "open", Path: "lock", Err: syscall.EROFS}, false, "read-only file system"},
+		{&fs.PathError{Op: "open", Path: "lock", Err: syscall.EACCES}, false, "can't be written"},
+		{&fs.PathError{Op: "open", Path: "lock", Err: syscall.ENOSPC}, false, "no space left"},
+	} {
+		err := d.unlocked(c.err)
+		if errors.Is(err, ErrInUse) != c.inUse || strings.Contains(err.Error(), "in use") != c.inUse || !strings.Contains(err.Error(), c.says) {
+			t.Errorf("%v: %v", c.err, err)
+		}
 	}
 }
 

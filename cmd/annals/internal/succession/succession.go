@@ -39,6 +39,9 @@ type Change struct {
 	Added   *keys.Private // nil when none takes the place
 	Origin  string
 	Answer  control.Answer
+	// Unsigned: no checkpoint covers the change yet, so the last one is still by a key
+	// of before.
+	Unsigned bool
 }
 
 // VKey is the note verifier key that is to be given to auditors now; "" when the
@@ -251,6 +254,9 @@ func (s *scene) submit(ctx context.Context, change chain.KeyChange, role chain.R
 		}
 		out.Answer, err = control.Submit(ctx, s.o.URL, chain.SealKeyChange(standing.Ledger, standing.Control, change, s.o.Why, s.signers...))
 		if err == nil {
+			if role == chain.RoleCheckpoint {
+				out.Unsigned = !s.covered(ctx, out.Answer.Index)
+			}
 			return out, nil
 		}
 		var refused *client.Problem
@@ -265,6 +271,28 @@ func (s *scene) submit(ctx context.Context, change chain.KeyChange, role chain.R
 		return nil, fmt.Errorf("%w; whether the change was published is not known: `annals keys list --url %s` will show it, and the new key stays in %s",
 			err, s.o.URL, s.o.Keys)
 	}
+}
+
+// covered waits until a checkpoint covers the change, which is then signed by the keys
+// that it leaves. Where none comes it is recorded all the same.
+func (s *scene) covered(ctx context.Context, index *uint64) bool {
+	for deadline := time.Now().Add(patience); index != nil && ctx.Err() == nil; {
+		h, err := History(ctx, s.o.URL)
+		if err == nil {
+			var c proof.Checkpoint
+			if c, err = proof.ParseCheckpoint([]byte(h.Checkpoint)); err == nil && c.Size > *index {
+				return true
+			}
+		}
+		if err != nil || time.Now().After(deadline) {
+			return false
+		}
+		select {
+		case <-time.After(patience / 60):
+		case <-ctx.Done():
+		}
+	}
+	return false
 }
 
 // unmade takes the new key away again, which nobody has heard of.

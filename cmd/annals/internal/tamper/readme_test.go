@@ -20,7 +20,8 @@ const (
 	matrixEnd   = "<!-- The matrix ends. -->\n"
 )
 
-// TestReadme holds the README's matrix to the one that TestMatrix runs.
+// TestReadme holds the README's matrix to the one that TestMatrix runs, and the tables
+// of receipts and archives to those of TestReceipts and TestZips.
 func TestReadme(t *testing.T) {
 	text, err := os.ReadFile(readme)
 	if err != nil {
@@ -31,7 +32,7 @@ func TestReadme(t *testing.T) {
 	if !ok || !closed {
 		t.Fatalf("the README has no place for the matrix: %q, and then %q", matrixBegin, matrixEnd)
 	}
-	want := slices.Concat(before, []byte(matrixBegin), []byte(printed(tamperings())), []byte(matrixEnd), after)
+	want := slices.Concat(before, []byte(matrixBegin), []byte(printed(tamperings())+printedReceipts()+printedZips()), []byte(matrixEnd), after)
 	if bytes.Equal(text, want) {
 		return
 	}
