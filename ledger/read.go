@@ -44,6 +44,7 @@ func cloneLeaf(leaf *chain.Leaf) chain.Leaf {
 // one that wraps [ErrNotFound].
 func (l *Ledger) GetMany(indexes []uint64, fn func(leaf *chain.Leaf, hash chain.Hash) error) error {
 	size := l.Head().Size
+	recently := l.ring.begins(size)
 	var h held
 	var r *reader
 	defer func() {
@@ -55,11 +56,13 @@ func (l *Ledger) GetMany(indexes []uint64, fn func(leaf *chain.Leaf, hash chain.
 		if index >= size {
 			return fmt.Errorf("%w: %d of %d", ErrNotFound, index, size)
 		}
-		if recent := l.ring.from(index); len(recent) > 0 {
-			if err := fn(h.read(&recent[0]), recent[0].Leaf); err != nil {
-				return err
+		if index >= recently {
+			if recent := l.ring.from(index); len(recent) > 0 {
+				if err := fn(h.read(&recent[0]), recent[0].Leaf); err != nil {
+					return err
+				}
+				continue
 			}
-			continue
 		}
 		if r == nil {
 			var err error

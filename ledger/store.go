@@ -42,6 +42,9 @@ type Options struct {
 	// return. nil: panic, so that the process dies and reloads.
 	Fatal func(error)
 
+	// audit: nothing is written, so no memtables need room.
+	audit bool
+
 	// failures is told what failed behind Pebble's back: a flush, a compaction.
 	failures chan error
 
@@ -73,8 +76,11 @@ func (o Options) withDefaults() Options {
 
 // openStore opens the folder's Pebble store.
 func openStore(dir string, o Options) (*pebble.DB, error) {
-	// Pebble takes the memtables' memory out of the cache.
-	cache := pebble.NewCache(o.CacheSize + memTables*memTableSize)
+	size := o.CacheSize
+	if !o.audit {
+		size += memTables * memTableSize // which Pebble takes out of the cache
+	}
+	cache := pebble.NewCache(size)
 	defer cache.Unref()
 	opts := &pebble.Options{
 		FS:                          disk.Ordered{FS: o.FS},
