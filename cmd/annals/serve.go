@@ -25,6 +25,7 @@ const minCheckpoint = 10 * time.Millisecond
 type serveFlags struct {
 	o         service.Options
 	target    natscontext.Target
+	witnesses string
 	logLevel  string
 	logFormat string
 
@@ -46,6 +47,9 @@ look into, not a beginning.
 
 With --nats or --context the stream is on a cluster instead, which must sync before
 it acknowledges; the data folder then has no jetstream.
+
+With --witness-policy witnesses are asked to cosign the checkpoints. Nothing waits for
+them, but who asks for it: one that is down delays what is *witnessed*.
 
 What is folded is removed from the stream, but for a margin. Other ledgers may fold a
 cluster's stream too, so there nothing is removed until --replicas names them all.
@@ -80,6 +84,8 @@ it at once, which loses nothing that was acknowledged.`,
 	fl.StringVar(&f.o.Trim.Replica, "replica", "", "the `NAME` of this ledger among --replicas")
 	fl.StringSliceVar(&f.replicas, "replicas", nil, "the `NAMES` of all ledgers that fold the cluster's stream, this one too, such as a,b,c: what each of them has folded may be trimmed")
 	fl.StringVar(&f.o.Mirror, "mirror", "", "a `STREAM` on the same server or cluster that mirrors ANNALS: messages that the stream has lost are looked for there")
+	fl.StringVar(&f.witnesses, "witness-policy", "", "ask the witnesses in `FILE` (C2SP tlog-policy, with URLs) to cosign each checkpoint; its quorum makes one *witnessed*")
+	fl.BoolVar(&f.o.PlainWitnesses, "insecure-witness-http", false, "ask witnesses on other machines over http too")
 	fl.BoolVar(&f.o.NoAccess, "insecure-no-access", false, "listen elsewhere than on the loopback, though anybody who reaches it reads and writes everything")
 	fl.BoolVar(&f.o.NotDurable, "insecure-not-durable", false, "use a cluster that doesn't show that it syncs before it acknowledges")
 	fl.StringVar(&f.logLevel, "log-level", "info", "debug, info, warn or error")
@@ -111,6 +117,9 @@ func (a *app) runServe(cmd *cobra.Command, f *serveFlags) error {
 		if err := service.CheckOrigin(f.o.Origin); err != nil {
 			return usagef("--origin: %w", err)
 		}
+	}
+	if f.o.Witnesses, err = readPolicy(f.witnesses); err != nil {
+		return err
 	}
 	f.o.Logger, f.o.Version = log, versionName()
 	f.o.Fatal = func(err error) {
