@@ -162,7 +162,7 @@ func init() {
 			path: "/witnessed", id: "witnessed", summary: "The tree head that witnesses cosigned",
 			description: "The last checkpoint that enough witnesses cosigned (C2SP tlog-cosignature), by the server's policy. It may be of fewer entries than `/checkpoint`, whose tree begins with its own. Never an earlier one than before.",
 			mediaType:   plainText, answer: (*API).witnessed,
-			problems: []problem.Code{problem.UnknownParameter, problem.NoCheckpoint},
+			problems: []problem.Code{problem.UnknownParameter, problem.NotWitnessed},
 		},
 		{
 			path: "/keys", id: "keys", summary: "Every key, with its proofs",

@@ -67,7 +67,7 @@ func (w *Witnesses) dress(size uint64, note []byte) []byte {
 func (a *API) witnessed(w http.ResponseWriter, _ *http.Request, _ *filter) error {
 	size, note := a.o.Witnesses.last()
 	if size == 0 {
-		return problem.New(problem.NoCheckpoint, "no checkpoint is cosigned by enough witnesses; /v1/ledger says which are asked, and /checkpoint has the ledger's own")
+		return problem.New(problem.NotWitnessed, "")
 	}
 	w.Header().Set("Cache-Control", "no-cache")
 	return write(w, plainText, note)

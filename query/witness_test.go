@@ -78,7 +78,7 @@ func TestWitnessedReceipt(t *testing.T) {
 		}
 		return a
 	}
-	if a := s.do("GET", "/witnessed"); a.status != 503 || !bytes.Contains(a.body, []byte("no_checkpoint")) {
+	if a := s.do("GET", "/witnessed"); a.status != 404 || !bytes.Contains(a.body, []byte("not_witnessed")) {
 		t.Errorf("nothing is witnessed: %d %s", a.status, a.body)
 	}
 	first := get("", "recorded", false)

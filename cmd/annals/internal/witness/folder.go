@@ -69,7 +69,7 @@ func lock(path string) (io.Closer, error) {
 }
 
 // openKey reads the folder's key, and makes one where there is nothing yet.
-func openKey(path, name string) (*notes.Signer, string, error) {
+func openKey(path, name string) (note.Signer, string, error) {
 	file := filepath.Join(path, keyFile)
 	b, err := os.ReadFile(file)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -106,7 +106,7 @@ func newKey(name string) ([]byte, error) {
 	return []byte("PRIVATE+KEY+" + name + "+00000000+" + base64.StdEncoding.EncodeToString(seed) + "\n"), nil
 }
 
-func parseKey(b []byte) (*notes.Signer, string, error) {
+func parseKey(b []byte) (note.Signer, string, error) {
 	text := strings.TrimSuffix(string(b), "\n")
 	s, err := notes.NewSignerForCosignatureV1(text)
 	if err != nil {

@@ -74,7 +74,7 @@ type Options struct {
 // Witness follows logs. Its methods are safe for concurrent use.
 type Witness struct {
 	o      Options
-	signer *notes.Signer
+	signer note.Signer
 	vkey   string
 	logs   map[string]*log
 	lock   io.Closer
@@ -140,8 +140,12 @@ func (w *Witness) open() error {
 	if w.signer, w.vkey, err = openKey(w.o.Path, w.o.Name); err != nil {
 		return err
 	}
+	own, err := notes.NewVerifierForCosignatureV1(w.vkey)
+	if err != nil {
+		return err
+	}
 	for _, l := range w.logs {
-		if err := l.load(w.signer.Verifier()); err != nil {
+		if err := l.load(own); err != nil {
 			return err
 		}
 	}
