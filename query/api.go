@@ -42,6 +42,9 @@ type Options struct {
 	AwaitCheckpoint func(ctx context.Context, size uint64) (note []byte, err error)
 	// ProofTimeout is how long a receipt waits for a checkpoint. 0: 10 s.
 	ProofTimeout time.Duration
+	// Witnesses tells what witnesses do for this ledger. Its zero value: nobody asks
+	// any.
+	Witnesses Witnesses
 	// SignHead signs a text by the key that workspaces' heads are signed with. nil:
 	// there is none.
 	SignHead func(text []byte) (note []byte, err error)
@@ -119,6 +122,9 @@ func New(o Options) *API {
 	}
 	if o.ProofTimeout == 0 {
 		o.ProofTimeout = proofTimeout
+	}
+	if o.Witnesses.Timeout == 0 {
+		o.Witnesses.Timeout = witnessTimeout
 	}
 	if o.FoldTimeout == 0 {
 		o.FoldTimeout = foldTimeout

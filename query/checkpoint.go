@@ -12,12 +12,13 @@ const (
 )
 
 // checkpoint answers with the last signed checkpoint: bytes that were signed, as
-// they were signed.
+// they were signed, with the cosignatures that have come.
 func (a *API) checkpoint(w http.ResponseWriter, _ *http.Request, _ *filter) error {
-	_, note, err := a.signed()
+	size, note, err := a.signed()
 	if err != nil {
 		return err
 	}
+	note = a.o.Witnesses.dress(size, note)
 	// It is another one a second later. Whoever keeps it asks whether it still is.
 	w.Header().Set("Cache-Control", "no-cache")
 	return write(w, plainText, note)

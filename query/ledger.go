@@ -14,21 +14,22 @@ import (
 
 // Ledger is the answer of /v1/ledger: where the ledger stands.
 type Ledger struct {
-	ID         string  `json:"id" doc:"The digest of the genesis, in hexadecimal."`
-	Origin     string  `json:"origin" doc:"The name that the genesis gave the ledger."`
-	Stream     string  `json:"stream" doc:"The name of the stream that it folds."`
-	Size       uint64  `json:"size" doc:"Durable entries."`
-	Root       string  `json:"root" doc:"RFC 6962 tree hash over them, in hexadecimal."`
-	RecordedAt string  `json:"recorded_at" format:"date-time" doc:"The time of the last entry."`
-	Sequence   uint64  `json:"sequence" doc:"The stream's sequence up to which it is folded."`
-	Trimmed    uint64  `json:"trimmed" doc:"The stream's last sequence that the ledger lets go: what it holds up to there may be gone from the stream. 0: nothing."`
-	TrimHeld   string  `json:"trim_held,omitzero" doc:"Why the stream grows and can't be trimmed at the moment."`
-	Epoch      uint32  `json:"epoch" doc:"Which stream the sequence is of: each time that it had to be made anew is one more."`
-	Control    uint64  `json:"control" doc:"The number that the next control statement has to have."`
-	Hole       *Hole   `json:"hole,omitzero" doc:"What of the stream is missing, and admitted by no signed gap in the ledger. Unless it is folded it keeps the ledger from recording."`
-	State      string  `json:"state" enum:"recording,waiting,stopped" doc:"recording; waiting: not at the moment, and error says for what; stopped: not before a restart or a newer version."`
-	Error      string  `json:"error,omitzero" doc:"Why nothing is being recorded."`
-	Indexes    Indexes `json:"indexes"`
+	ID         string      `json:"id" doc:"The digest of the genesis, in hexadecimal."`
+	Origin     string      `json:"origin" doc:"The name that the genesis gave the ledger."`
+	Stream     string      `json:"stream" doc:"The name of the stream that it folds."`
+	Size       uint64      `json:"size" doc:"Durable entries."`
+	Root       string      `json:"root" doc:"RFC 6962 tree hash over them, in hexadecimal."`
+	RecordedAt string      `json:"recorded_at" format:"date-time" doc:"The time of the last entry."`
+	Sequence   uint64      `json:"sequence" doc:"The stream's sequence up to which it is folded."`
+	Trimmed    uint64      `json:"trimmed" doc:"The stream's last sequence that the ledger lets go: what it holds up to there may be gone from the stream. 0: nothing."`
+	TrimHeld   string      `json:"trim_held,omitzero" doc:"Why the stream grows and can't be trimmed at the moment."`
+	Epoch      uint32      `json:"epoch" doc:"Which stream the sequence is of: each time that it had to be made anew is one more."`
+	Control    uint64      `json:"control" doc:"The number that the next control statement has to have."`
+	Hole       *Hole       `json:"hole,omitzero" doc:"What of the stream is missing, and admitted by no signed gap in the ledger. Unless it is folded it keeps the ledger from recording."`
+	Witnessed  *Witnessing `json:"witnessed,omitzero" nullable:"false" doc:"How far witnesses have cosigned. Absent where the server asks none."`
+	State      string      `json:"state" enum:"recording,waiting,stopped" doc:"recording; waiting: not at the moment, and error says for what; stopped: not before a restart or a newer version."`
+	Error      string      `json:"error,omitzero" doc:"Why nothing is being recorded."`
+	Indexes    Indexes     `json:"indexes"`
 }
 
 func ledgerSchema(r huma.Registry) *huma.Schema { return r.Schema(reflect.TypeFor[Ledger](), true, "") }
@@ -50,6 +51,9 @@ func (a *API) ledger(w http.ResponseWriter, r *http.Request, _ *filter) error {
 		Control:    head.State.Control,
 		State:      "recording",
 		Indexes:    indexes,
+	}
+	if a.o.Witnesses.Status != nil {
+		out.Witnessed = a.o.Witnesses.Status()
 	}
 	ctx, cancel := context.WithTimeout(r.Context(), readyTimeout)
 	defer cancel()

@@ -117,6 +117,9 @@ func TestAnswersFitTheirSchemas(t *testing.T) {
 	signs := newSigning(t)
 	o := signs.options()
 	o.Retired = signs.retired
+	o.Witnesses = Witnesses{Last: signs.latest, Status: func() *Witnessing {
+		return &Witnessing{Size: 3, Need: "witness w", Witnesses: []WitnessStatus{{Name: "w", Size: 3}, {Name: "x", Error: "no answer"}}}
+	}}
 	s := serve(t, o)
 	withDoor(s)
 	signs.publish(s.api.o.Ledger)
@@ -177,6 +180,7 @@ func TestAnswersFitTheirSchemas(t *testing.T) {
 		{"GET", "/v1/ledger", "/v1/ledger", ""},
 		{"GET", "/checkpoint", "/checkpoint", ""},
 		{"GET", "/checkpoint", "/checkpoint?nonsense=1", ""},
+		{"GET", "/witnessed", "/witnessed", ""},
 		{"GET", "/keys", "/keys", ""},
 		{"GET", "/tile/entries/{n}", "/tile/entries/000.p/2", ""},
 		{"GET", "/tile/entries/{n}", "/tile/entries/007", ""},

@@ -106,8 +106,8 @@ func init() {
 			path: "/v1/workspaces/{ws}/records/{ulid}/proof", id: "proof", summary: "The receipt of one record",
 			description: "Proof that the entry is in the ledger, of whatever kind it is; of a rejection, that it was refused. " +
 				"A C2SP tlog-proof whose `extra` line holds the entry, its salt and what was published (docs/receipts.md): it is verified offline, with the ledger's key. " +
-				"Waits, 10 s at most, for a checkpoint that covers the entry. A receipt at hand stays as good as a later one.",
-			parameters: []string{"ws", "ulid", "proof-payload"},
+				"Waits, 10 s at most, for a checkpoint that covers the entry. The header Annals-Grade says how well it is founded: recorded, or witnessed. A receipt at hand stays as good as a later one.",
+			parameters: []string{"ws", "ulid", "proof-payload", "proof-wait"},
 			mediaType:  plainText, answer: (*API).proof,
 			problems: []problem.Code{problem.InvalidParameter, problem.UnknownParameter, problem.NoSuchRecord, problem.NoCheckpoint, problem.Internal},
 		},
@@ -154,9 +154,15 @@ func init() {
 		},
 		{
 			path: "/checkpoint", id: "checkpoint", summary: "The signed tree head",
-			description: "The last checkpoint (C2SP tlog-checkpoint): the ledger's origin, its size, its RFC 6962 root, signed. Never an earlier one than before.",
+			description: "The last checkpoint (C2SP tlog-checkpoint): the ledger's origin, its size, its RFC 6962 root, signed; with those cosignatures of witnesses that have come by now. Never an earlier one than before.",
 			mediaType:   plainText, answer: (*API).checkpoint,
 			problems: []problem.Code{problem.UnknownParameter, problem.NoCheckpoint},
+		},
+		{
+			path: "/witnessed", id: "witnessed", summary: "The tree head that witnesses cosigned",
+			description: "The last checkpoint that enough witnesses cosigned (C2SP tlog-cosignature), by the server's policy. It may be of fewer entries than `/checkpoint`, whose tree begins with its own. Never an earlier one than before.",
+			mediaType:   plainText, answer: (*API).witnessed,
+			problems: []problem.Code{problem.UnknownParameter, problem.NotWitnessed},
 		},
 		{
 			path: "/keys", id: "keys", summary: "Every key, with its proofs",

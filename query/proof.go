@@ -26,13 +26,19 @@ func (a *API) proof(w http.ResponseWriter, r *http.Request, f *filter) error {
 	if err != nil {
 		return err
 	}
+	if f.proving.ask == proof.Witnessed { // before the tag, which says whether it is
+		if _, _, err := a.best(r.Context(), leaf.Entry.Index, f.proving.ask); err != nil {
+			return err
+		}
+	}
 	if current(w, r, a.proofTag(f, &leaf, hash)) {
 		return nil
 	}
-	receipts, err := a.Receipts(r.Context(), []uint64{leaf.Entry.Index}, !f.proving.bare)
+	receipts, grade, err := a.Receipts(r.Context(), []uint64{leaf.Entry.Index}, !f.proving.bare, proof.Recorded)
 	if err != nil {
 		return err
 	}
+	w.Header().Set(HeaderGrade, string(grade))
 	return write(w, plainText, receipts[0].Text())
 }
 
@@ -57,23 +63,25 @@ func (a *API) entryOf(f *filter) (chain.Leaf, chain.Hash, error) {
 }
 
 // Receipts returns a receipt of each of the entries, all under one published
-// checkpoint, for which it waits, ten seconds at most. With payload they show what
-// was published; see [proof.NewReceipt]. The errors are problems.
-func (a *API) Receipts(ctx context.Context, indexes []uint64, payload bool) ([]*proof.Receipt, error) {
+// checkpoint, for which it waits, ten seconds at most, and how well that founds them:
+// [proof.Recorded], or [proof.Witnessed], for which it waits longer when asked for.
+// With payload they show what was published; see [proof.NewReceipt]. The errors are
+// problems.
+func (a *API) Receipts(ctx context.Context, indexes []uint64, payload bool, ask proof.Grade) ([]*proof.Receipt, proof.Grade, error) {
 	if len(indexes) == 0 {
-		return nil, nil
+		return nil, proof.Recorded, nil
 	}
 	last := uint64(0)
 	for _, index := range indexes {
 		last = max(last, index)
 	}
-	signed, err := a.covering(ctx, last)
+	signed, grade, err := a.best(ctx, last, ask)
 	if err != nil {
-		return nil, err
+		return nil, "", err
 	}
 	hashes, err := a.o.Ledger.Inclusions(indexes, signed.Size)
 	if err != nil {
-		return nil, err
+		return nil, "", err
 	}
 	out := make([]*proof.Receipt, 0, len(indexes))
 	err = a.o.Ledger.GetMany(indexes, func(leaf *chain.Leaf, _ chain.Hash) error {
@@ -82,14 +90,14 @@ func (a *API) Receipts(ctx context.Context, indexes []uint64, payload bool) ([]*
 		out = append(out, receipt)
 		return nil
 	})
-	return out, err
+	return out, grade, err
 }
 
 // covering returns a published checkpoint of a tree that has an entry.
 func (a *API) covering(ctx context.Context, index uint64) (proof.Checkpoint, error) {
 	if a.o.Checkpoint != nil {
 		if size, signed := a.o.Checkpoint(); size > index {
-			return proof.ParseCheckpoint(signed)
+			return proof.ParseCheckpoint(a.o.Witnesses.dress(size, signed))
 		}
 	}
 	uncovered := func(err error) error {
@@ -108,16 +116,17 @@ func (a *API) covering(ctx context.Context, index uint64) (proof.Checkpoint, err
 }
 
 // proofTag changes when a receipt at hand would no longer do: when what stands
-// beside the entry is gone, or other keys sign. That a later checkpoint exists
-// makes the earlier receipt no worse.
+// beside the entry is gone, when witnesses have cosigned for the entry, or other keys
+// sign. That a later checkpoint exists makes the earlier receipt no worse.
 func (a *API) proofTag(f *filter, leaf *chain.Leaf, hash chain.Hash) string {
 	h := a.tag("proof", f)
 	h.Write(hash[:])
-	h.Write([]byte{bit(f.proving.bare), bit(leaf.Payload != nil), bit(leaf.Original != nil)})
+	witnessed, _ := a.o.Witnesses.last()
+	h.Write([]byte{bit(f.proving.bare), bit(leaf.Payload != nil), bit(leaf.Original != nil), bit(witnessed > leaf.Entry.Index)})
 	if a.o.Checkpoint == nil {
 		return etag(h)
 	}
-	_, signed := a.o.Checkpoint()
+	_, signed := a.o.Checkpoint() // as the ledger signed it
 	var unverified *note.UnverifiedNoteError
 	if _, err := note.Open(signed, note.VerifierList()); errors.As(err, &unverified) {
 		for _, s := range unverified.Note.UnverifiedSigs {

@@ -4,6 +4,7 @@ import (
 	"strconv"
 
 	"annals/internal/problem"
+	"annals/ledger/proof"
 
 	"github.com/danielgtaylor/huma/v2"
 )
@@ -11,6 +12,7 @@ import (
 // proving is what a request for a proof asks.
 type proving struct {
 	bare     bool // without the payload
+	ask      proof.Grade
 	from, to uint64
 	ends     bool // to was given
 }
@@ -25,6 +27,18 @@ func init() {
 				return "unknown_choice", strconv.Quote(v) + " is neither true nor false"
 			}
 			f.proving.bare = v == "false"
+			return "", ""
+		},
+	}
+	parameters["proof-wait"] = &parameter{
+		name: "wait", in: inQuery, example: "witnessed",
+		about:  "witnessed: wait, 20 s at most, for a checkpoint that enough witnesses cosigned. Where none comes the answer is the one without it; Annals-Grade says which it is.",
+		schema: choice(string(proof.Witnessed)),
+		parse: func(f *filter, _ said, v string) (problem.Code, string) {
+			if v != string(proof.Witnessed) {
+				return "unknown_choice", strconv.Quote(v) + " is not witnessed: without it the answer waits for the ledger's own signature"
+			}
+			f.proving.ask = proof.Witnessed
 			return "", ""
 		},
 	}

@@ -216,7 +216,7 @@ func TestProofRefused(t *testing.T) {
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
 	defer cancel()
-	if _, err := s.api.Receipts(ctx, []uint64{0, 99}, true); err == nil {
+	if _, _, err := s.api.Receipts(ctx, []uint64{0, 99}, true, proof.Recorded); err == nil {
 		t.Error("a receipt of an entry that isn't there")
 	}
 }
@@ -232,7 +232,7 @@ func TestReceiptsTogether(t *testing.T) {
 	for i := range s.api.o.Ledger.Head().Size {
 		indexes = append(indexes, i, i/2)
 	}
-	receipts, err := s.api.Receipts(t.Context(), indexes, false)
+	receipts, _, err := s.api.Receipts(t.Context(), indexes, false, proof.Recorded)
 	if err != nil || len(receipts) != len(indexes) {
 		t.Fatal(len(receipts), err)
 	}
@@ -242,7 +242,7 @@ func TestReceiptsTogether(t *testing.T) {
 		}
 		signs.verify(r.Text())
 	}
-	if none, err := s.api.Receipts(t.Context(), nil, true); len(none) != 0 || err != nil {
+	if none, _, err := s.api.Receipts(t.Context(), nil, true, proof.Recorded); len(none) != 0 || err != nil {
 		t.Error(none, err)
 	}
 }

@@ -10,6 +10,8 @@ import (
 	"testing"
 	"time"
 
+	"annals/internal/freeport"
+
 	"github.com/nats-io/nats.go"
 	"github.com/rogpeppe/go-internal/testscript"
 )
@@ -27,6 +29,10 @@ func TestMain(m *testing.M) {
 //	server DIR [flag…]        serve on free ports; sets URL, NATS and PID
 //	stopserver                SIGTERM; the server must end with 0
 //	status CODE annals arg…   a command must end with this code
+//	witness DIR [flag…]       a witness at $WITNESS
+//	stopwitness               SIGTERM; the witness must end with 0
+//	fetch URL [FILE]          GET, or POST a record, and print the answer; sets ULID
+//	await PATTERN URL         GET until the answer matches
 //	holed DIR                 publish to a stopped server's stream, and lose some of it
 //	request SUBJECT BODY      publish as any NATS client does, and print the answer
 func TestScripts(t *testing.T) {
@@ -36,12 +42,14 @@ func TestScripts(t *testing.T) {
 		RequireUniqueNames:  true,
 		Setup: func(e *testscript.Env) error {
 			e.Setenv("HOME", e.WorkDir)
+			e.Setenv("WITNESS", fmt.Sprintf("127.0.0.1:%d", freeport.Find(t, 1)[0]))
 			samples, err := filepath.Abs("../../testdata/activity")
 			e.Setenv("SAMPLES", samples)
 			return err
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"server": scriptServer, "stopserver": scriptStop, "status": scriptStatus, "request": scriptRequest, "holed": scriptHoled,
+			"witness": scriptWitness, "stopwitness": scriptStopWitness, "fetch": scriptFetch, "await": scriptAwait,
 		},
 	})
 }

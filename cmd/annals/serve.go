@@ -25,6 +25,7 @@ const minCheckpoint = 10 * time.Millisecond
 type serveFlags struct {
 	o         service.Options
 	target    natscontext.Target
+	witnesses string
 	logLevel  string
 	logFormat string
 
@@ -46,6 +47,9 @@ look into, not a beginning.
 
 With --nats or --context the stream is on a cluster instead, which must sync before
 it acknowledges; the data folder then has no jetstream.
+
+With --witness-policy witnesses are asked to cosign the checkpoints. Nothing waits for
+them, but who asks for it: one that is down delays what is *witnessed*.
 
 What is folded is removed from the stream, but for a margin. Other ledgers may fold a
 cluster's stream too, so there nothing is removed until --replicas names them all.
@@ -84,6 +88,8 @@ it at once, which loses nothing that was acknowledged.`,
 	fl.StringVar(&f.o.Mirror, "mirror", "", "a `STREAM` on the same server or cluster that mirrors ANNALS: messages that the stream has lost are looked for there")
 	fl.StringSliceVar(&f.o.Peers, "peer", nil, "the `URL` of another replica's server: messages that no copy of the stream has are taken from its ledger, if they make the root that it signed; may be repeated")
 	fl.StringVar(&f.o.PeerToken, "peer-token", "", "the `FILE` of the token that the replicas share, mode 0600: who shows it is given messages, with all that is secret in them")
+	fl.StringVar(&f.witnesses, "witness-policy", "", "ask the witnesses in `FILE` (C2SP tlog-policy, with URLs) to cosign each checkpoint; its quorum makes one *witnessed*")
+	fl.BoolVar(&f.o.PlainWitnesses, "insecure-witness-http", false, "ask witnesses on other machines over http too")
 	fl.BoolVar(&f.o.NoAccess, "insecure-no-access", false, "listen elsewhere than on the loopback, though anybody who reaches it reads and writes everything")
 	fl.BoolVar(&f.o.NotDurable, "insecure-not-durable", false, "use a cluster that doesn't show that it syncs before it acknowledges")
 	fl.StringVar(&f.logLevel, "log-level", "info", "debug, info, warn or error")
@@ -118,6 +124,9 @@ func (a *app) runServe(cmd *cobra.Command, f *serveFlags) error {
 		if err := service.CheckOrigin(f.o.Origin); err != nil {
 			return usagef("--origin: %w", err)
 		}
+	}
+	if f.o.Witnesses, err = readPolicy(f.witnesses); err != nil {
+		return err
 	}
 	f.o.Logger, f.o.Version = log, versionName()
 	f.o.Fatal = func(err error) {

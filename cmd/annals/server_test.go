@@ -48,7 +48,11 @@ const startTimeout = 60 * time.Second
 
 // startServer starts a server and waits until it says that it is ready.
 func startServer(dir string, flags ...string) (*server, error) {
-	args := append([]string{"serve", "--data", dir, "--listen", "127.0.0.1:0", "--nats-listen", "127.0.0.1:0", "--log-level", "warn"}, flags...)
+	return startProcess(append([]string{"serve", "--data", dir, "--listen", "127.0.0.1:0", "--nats-listen", "127.0.0.1:0", "--log-level", "warn"}, flags...)...)
+}
+
+// startProcess starts a command that serves, and waits until it says that it is ready.
+func startProcess(args ...string) (*server, error) {
 	s := &server{cmd: exec.Command("annals", args...), stderr: new(lockedBuffer), out: make(chan string, 64), ended: make(chan struct{})}
 	s.cmd.Stderr = s.stderr
 	s.cmd.Env = withoutOurs(os.Environ())

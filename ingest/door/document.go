@@ -36,11 +36,12 @@ func document(registry huma.Registry) *huma.Operation {
 		Description: "Records one record, an array, or one a line. Each is published as it came, byte for byte. " +
 			"The answer comes after the stream's acknowledgement (202: accepted, it will be recorded), with wait=recorded after the ledger's fsync (200), " +
 			"or with wait=receipt once a published checkpoint covers every record, each with its proof (200). " +
+			"wait=witnessed waits, 20 s at most beyond that, for enough witnesses to cosign such a checkpoint; `grade` says whether they did. " +
 			"In a batch each record has its own fate, and the good ones go on; when not one is a record the answer is 422.",
 		MaxBodyBytes: MaxBody,
 		Parameters: []*huma.Param{
 			{Name: "ws", In: "path", Required: true, Description: "The workspace.", Example: "ws_7", Schema: &huma.Schema{Type: huma.TypeString, Pattern: "^[A-Za-z0-9-][A-Za-z0-9_-]{0,63}$"}},
-			{Name: "wait", In: "query", Description: "recorded: answer after the ledger's fsync, not only the stream's. receipt: answer with a receipt of each, under a signed checkpoint.", Schema: &huma.Schema{Type: huma.TypeString, Enum: []any{waitRecorded, waitReceipt}}},
+			{Name: "wait", In: "query", Description: "recorded: answer after the ledger's fsync, not only the stream's. receipt: answer with a receipt of each, under a signed checkpoint. witnessed: under one that witnesses cosigned, if they do in time.", Schema: &huma.Schema{Type: huma.TypeString, Enum: []any{waitRecorded, waitReceipt, waitWitnessed}}},
 			{Name: "payload", In: "query", Description: "false: receipts leave out what was published.", Schema: &huma.Schema{Type: huma.TypeString, Enum: []any{"true", "false"}, Default: "true"}},
 		},
 		RequestBody: &huma.RequestBody{

@@ -65,9 +65,10 @@ type Options struct {
 	Get func(index uint64) (chain.Leaf, chain.Hash, error)
 
 	// Receipts returns a receipt of each of the entries, all under one published
-	// checkpoint, for which it waits a while; with payload they show what was
-	// published. nil: this door gives none.
-	Receipts func(ctx context.Context, indexes []uint64, payload bool) ([]*proof.Receipt, error)
+	// checkpoint, for which it waits a while, and how well that founds them; for a
+	// witnessed one it waits longer when it is asked for it. With payload they show
+	// what was published. nil: this door gives none.
+	Receipts func(ctx context.Context, indexes []uint64, payload bool, ask proof.Grade) ([]*proof.Receipt, proof.Grade, error)
 
 	// AckTimeout is how long the stream may take to acknowledge a request's
 	// records; 0: 10 s. WaitTimeout is how long ?wait=recorded and ?wait=receipt wait
@@ -143,21 +144,22 @@ func (d *door) record(ctx context.Context, b *batch, lone bool, wants wants) err
 	if err := d.await(ctx, b); err != nil || wants.wait == waitRecorded {
 		return err
 	}
-	return d.prove(ctx, b, !wants.bare)
+	return d.prove(ctx, b, wants)
 }
 
 // wants is what a caller waits for.
 type wants struct {
-	wait string // "", [waitRecorded] or [waitReceipt]
+	wait string // "", [waitRecorded], [waitReceipt] or [waitWitnessed]
 	bare bool   // receipts come without what was published
 }
 
 const (
-	waitRecorded = "recorded"
-	waitReceipt  = "receipt"
+	waitRecorded  = "recorded"
+	waitReceipt   = "receipt"
+	waitWitnessed = "witnessed"
 )
 
-const waits = "there is wait=recorded, which answers after the ledger's fsync, and wait=receipt, which answers with proofs under a signed checkpoint; without it the answer comes after the stream's"
+const waits = "there is wait=recorded, which answers after the ledger's fsync, wait=receipt, which answers with proofs under a signed checkpoint, and wait=witnessed, which waits for witnesses to cosign that; without it the answer comes after the stream's"
 
 // parameters reads what the path and the query say.
 func parameters(r *http.Request) (workspace string, wants wants, err error) {
@@ -183,7 +185,7 @@ func parameters(r *http.Request) (workspace string, wants wants, err error) {
 // set takes one of the two over.
 func (w *wants) set(name, value string) error {
 	switch {
-	case name == "wait" && (value == waitRecorded || value == waitReceipt):
+	case name == "wait" && (value == waitRecorded || value == waitReceipt || value == waitWitnessed):
 		w.wait = value
 	case name == "wait":
 		return problem.Parameter("wait", "unknown_wait", waits)
@@ -247,11 +249,11 @@ type Fate struct {
 	EntryHash string      `json:"entry_hash,omitzero" doc:"RFC 6962 leaf hash of its entry, in hexadecimal."`
 	Ref       *OtherEntry `json:"ref,omitzero" nullable:"false" doc:"The entry that it repeats, contradicts or amends."`
 
-	Receipt string `json:"receipt,omitzero" doc:"With wait=receipt: the proof, a C2SP tlog-proof as text (docs/receipts.md)."`
+	Receipt string `json:"receipt,omitzero" doc:"With wait=receipt or wait=witnessed: the proof, a C2SP tlog-proof as text (docs/receipts.md)."`
 
 	Code    problem.Code `json:"code,omitzero" doc:"Why it was rejected."`
 	Pointer *string      `json:"pointer,omitzero" nullable:"false" doc:"RFC 6901 JSON pointer of the place, inside this record."`
-	Detail  string       `json:"detail,omitzero" doc:"What is wrong there, and what to do."`
+	Detail  string       `json:"detail,omitzero" doc:"What is wrong there, and what to do; or, with wait=witnessed, that it is not witnessed yet."`
 
 	named bool // the publisher gave it its id, and so published other bytes
 }

@@ -133,7 +133,7 @@ func (d *door) check(b *batch, i int, e *chain.Entry) error {
 }
 
 // prove adds a receipt to every record that has an entry, rejections among them.
-func (d *door) prove(ctx context.Context, b *batch, payload bool) error {
+func (d *door) prove(ctx context.Context, b *batch, wants wants) error {
 	var indexes []uint64
 	for i := range b.items {
 		if index := b.items[i].Index; index != nil {
@@ -143,7 +143,11 @@ func (d *door) prove(ctx context.Context, b *batch, payload bool) error {
 	if d.o.Receipts == nil {
 		return b.failed(problem.NoCheckpoint, errors.New("this door gives no receipts"))
 	}
-	receipts, err := d.o.Receipts(ctx, indexes, payload)
+	ask := proof.Recorded
+	if wants.wait == waitWitnessed {
+		ask = proof.Witnessed
+	}
+	receipts, grade, err := d.o.Receipts(ctx, indexes, !wants.bare, ask)
 	if err != nil {
 		if p, ok := errors.AsType[*problem.Problem](err); ok {
 			p.Items = b.items
@@ -156,11 +160,17 @@ func (d *door) prove(ctx context.Context, b *batch, payload bool) error {
 		if item.Index == nil {
 			continue
 		}
-		item.Grade, item.Receipt = proof.Recorded, string(receipts[0].Text())
+		item.Grade, item.Receipt = grade, string(receipts[0].Text())
 		receipts = receipts[1:]
+		if ask == proof.Witnessed && grade != ask && item.Detail == "" {
+			item.Detail = unwitnessed
+		}
 	}
 	return nil
 }
+
+// unwitnessed is said to who waited for witnesses in vain.
+const unwitnessed = "recorded and signed for, but too few witnesses have cosigned that yet; ask for the receipt again with wait=witnessed"
 
 // name gives the entry that another refers to its ULID, where it is of the same
 // workspace: a record may name any.

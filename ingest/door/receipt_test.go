@@ -14,7 +14,7 @@ import (
 // TestGrades: what an answer is worth is said in it, and no receipt is shown where
 // there is none.
 func TestGrades(t *testing.T) {
-	given := func(_ context.Context, indexes []uint64, payload bool) ([]*proof.Receipt, error) {
+	given := func(_ context.Context, indexes []uint64, payload bool, _ proof.Grade) ([]*proof.Receipt, proof.Grade, error) {
 		var out []*proof.Receipt
 		for _, index := range indexes {
 			e := chain.Entry{Kind: chain.KindRecord, Flags: chain.FlagRetained, Grade: chain.GradeAsserted, Count: 1, Index: index, Ref: chain.NoRef}
@@ -24,16 +24,22 @@ func TestGrades(t *testing.T) {
 			}
 			out = append(out, r)
 		}
-		return out, nil
+		return out, proof.Recorded, nil
 	}
-	late := func(context.Context, []uint64, bool) ([]*proof.Receipt, error) {
-		return nil, problem.New(problem.NoCheckpoint, "not yet")
+	late := func(context.Context, []uint64, bool, proof.Grade) ([]*proof.Receipt, proof.Grade, error) {
+		return nil, "", problem.New(problem.NoCheckpoint, "not yet")
 	}
-	broken := func(context.Context, []uint64, bool) ([]*proof.Receipt, error) { return nil, errors.New("disk") }
+	broken := func(context.Context, []uint64, bool, proof.Grade) ([]*proof.Receipt, proof.Grade, error) {
+		return nil, "", errors.New("disk")
+	}
+	witnessed := func(ctx context.Context, indexes []uint64, payload bool, ask proof.Grade) ([]*proof.Receipt, proof.Grade, error) {
+		r, _, err := given(ctx, indexes, payload, ask)
+		return r, proof.Witnessed, err
+	}
 	batch := "[" + good + ", 7]"
 	for _, c := range []struct {
 		name     string
-		receipts func(context.Context, []uint64, bool) ([]*proof.Receipt, error)
+		receipts func(context.Context, []uint64, bool, proof.Grade) ([]*proof.Receipt, proof.Grade, error)
 		query    string
 		status   int
 		code     string
@@ -48,7 +54,10 @@ func TestGrades(t *testing.T) {
 		{"no checkpoint yet", late, "?wait=receipt", 503, "no_checkpoint", proof.Accepted, false, false},
 		{"no receipts here", nil, "?wait=receipt", 503, "no_checkpoint", proof.Accepted, false, false},
 		{"unreadable", broken, "?wait=receipt", 500, "internal", "", false, false},
-		{"another wait", given, "?wait=witnessed", 400, "invalid_parameter", "", false, false},
+		{"witnessed", witnessed, "?wait=witnessed", 200, "", proof.Witnessed, true, true},
+		{"witnessed without being asked for", witnessed, "?wait=receipt", 200, "", proof.Witnessed, true, true},
+		{"too few witnesses", given, "?wait=witnessed", 200, "", proof.Recorded, true, true},
+		{"another wait", given, "?wait=attested", 400, "invalid_parameter", "", false, false},
 		{"twice", given, "?wait=receipt&wait=recorded", 400, "invalid_parameter", "", false, false},
 		{"another payload", given, "?wait=receipt&payload=1", 400, "invalid_parameter", "", false, false},
 		{"unknown", given, "?weight=receipt", 400, "unknown_parameter", "", false, false},
@@ -70,6 +79,9 @@ func TestGrades(t *testing.T) {
 		item := a.Items[0]
 		if item.Grade != c.grade || (item.Receipt != "") != c.proven {
 			t.Errorf("%s: grade %q, receipt %v", c.name, item.Grade, item.Receipt != "")
+		}
+		if late := c.query == "?wait=witnessed" && c.grade == proof.Recorded; (item.Detail != "") != late {
+			t.Errorf("%s: %q", c.name, item.Detail)
 		}
 		if c.proven {
 			if r, err := proof.ParseReceipt([]byte(item.Receipt)); err != nil || (r.Payload != nil) != c.payload || r.Index != *item.Index {

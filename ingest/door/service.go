@@ -30,7 +30,7 @@ const (
 
 // The headers of a request on [SubjectRecord]: what the parameters of HTTP are.
 const (
-	HeaderWait    = "Annals-Wait"    // recorded or receipt
+	HeaderWait    = "Annals-Wait"    // recorded, receipt or witnessed
 	HeaderPayload = "Annals-Payload" // true or false
 )
 

@@ -76,7 +76,7 @@ func (s *Service) receipt(ctx context.Context, q *ReceiptRequest, digest []byte)
 	if s.o.Receipts == nil {
 		return nil, "", problem.New(problem.NoCheckpoint, "").From(errors.New("this service gives no receipts"))
 	}
-	receipts, err := s.o.Receipts(ctx, []uint64{index}, true)
+	receipts, _, err := s.o.Receipts(ctx, []uint64{index}, true, proof.Recorded)
 	if err != nil {
 		return nil, "", err
 	}

@@ -139,11 +139,11 @@ func (s *replying) publisher(root string) *ingest.Publisher {
 }
 
 // receipts are unsigned: who signs is no business of a door's.
-func (s *replying) receipts(_ context.Context, indexes []uint64, payload bool) ([]*proof.Receipt, error) {
+func (s *replying) receipts(_ context.Context, indexes []uint64, payload bool, _ proof.Grade) ([]*proof.Receipt, proof.Grade, error) {
 	head := s.ledger.Head()
 	hashes, err := s.ledger.Inclusions(indexes, head.Size)
 	if err != nil {
-		return nil, err
+		return nil, "", err
 	}
 	c := proof.Checkpoint{Origin: "annals.example/door", Size: head.Size, Root: head.Root}
 	var out []*proof.Receipt
@@ -153,7 +153,7 @@ func (s *replying) receipts(_ context.Context, indexes []uint64, payload bool) (
 		out = append(out, r)
 		return nil
 	})
-	return out, err
+	return out, proof.Recorded, err
 }
 
 func (s *replying) request(subject, body string, header ...string) (*nats.Msg, *problem.Problem) {

@@ -22,6 +22,7 @@ const (
 	NoSuchPath       Code = "no_such_path"
 	NoSuchTile       Code = "no_such_tile"
 	NoCheckpoint     Code = "no_checkpoint"
+	NotWitnessed     Code = "not_witnessed"
 	NoHead           Code = "no_head"
 	MethodNotAllowed Code = "method_not_allowed"
 	TooLarge         Code = "body_too_large"
@@ -70,6 +71,7 @@ var table = map[Code]Row{
 	NoSuchTile:       {http.StatusNotFound, "No such tile", "ask for the tiles of the tree that /checkpoint names, with paths as C2SP tlog-tiles writes them", 0},
 	NoHead:           {http.StatusNotFound, "The workspace has no entries", "check its name; a chain has an end once something was recorded in it", 0},
 	NoCheckpoint:     {http.StatusServiceUnavailable, "No checkpoint is served", "try again; if it lasts, /readyz says why none is signed", 1},
+	NotWitnessed:     {http.StatusNotFound, "No checkpoint is witnessed", "/v1/ledger says which witnesses are asked, and what they answer; /checkpoint has the ledger's own", 0},
 	MethodNotAllowed: {http.StatusMethodNotAllowed, "Method not allowed", "use a method that the Allow header names", 0},
 	TooLarge:         {http.StatusRequestEntityTooLarge, "The body is too large", "send fewer records at once", 0},
 	UnsupportedMedia: {http.StatusUnsupportedMediaType, "Unsupported content type", "send application/json (a record, or an array of records) or application/x-ndjson (a record a line), in UTF-8", 0},

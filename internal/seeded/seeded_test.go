@@ -22,7 +22,7 @@ import (
 
 // bug is one of them.
 type bug struct {
-	part string // fold, signer, verifier or resume
+	part string // fold, signer, verifier, resume or witness
 	name string // what is wrong with the program
 	file string // from the module's root
 	old  string // stands there exactly once
@@ -41,7 +41,7 @@ const least = 25
 
 func TestSeededBugs(t *testing.T) {
 	var all []bug
-	for _, bugs := range [][]bug{foldBugs, verifierBugs, signerBugs, resumeBugs} {
+	for _, bugs := range [][]bug{foldBugs, verifierBugs, signerBugs, resumeBugs, witnessBugs} {
 		all = append(all, bugs...)
 	}
 	if len(all) < least {

@@ -17,6 +17,7 @@ import (
 // checkpoint (C2SP tlog-policy).
 type Policy struct {
 	logs      []note.Verifier
+	logKeys   []string // theirs
 	witnesses []witness
 	quorum    *quorum // nil: none is asked for
 }
@@ -25,6 +26,7 @@ type Policy struct {
 type witness struct {
 	name     string
 	verifier note.Verifier
+	url      string // "" where the policy gives none
 }
 
 // quorum is a witness or a group: it is met when as many of its members are as it
@@ -115,6 +117,7 @@ func (p *policyParser) log(items []string) error {
 		return err
 	}
 	p.policy.logs = append(p.policy.logs, k.verifier)
+	p.policy.logKeys = append(p.policy.logKeys, k.VKey)
 	return nil
 }
 
@@ -141,7 +144,7 @@ func (p *policyParser) witness(items []string) error {
 	if err := p.once("witness", k.Public); err != nil {
 		return err
 	}
-	p.policy.witnesses = append(p.policy.witnesses, witness{items[0], v})
+	p.policy.witnesses = append(p.policy.witnesses, witness{items[0], v, strings.Join(items[2:], "")})
 	return p.define(items[0], &quorum{name: items[0], witness: len(p.policy.witnesses) - 1})
 }
 

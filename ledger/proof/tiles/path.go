@@ -17,6 +17,7 @@ const Levels = 8
 // The names of what a log serves besides its tiles.
 const (
 	CheckpointPath = "checkpoint"
+	WitnessedPath  = "witnessed"
 	KeysPath       = "keys"
 	// KeysFile is what an export calls the same file, whose kind a web server tells
 	// by its name.

@@ -145,6 +145,13 @@ func (p *Place) Checkpoint(ctx context.Context) ([]byte, error) {
 	return p.read(ctx, CheckpointPath, maxCheckpoint)
 }
 
+// Witnessed returns the last signed head that enough witnesses cosigned, by the
+// server's own policy: an earlier one than [Place.Checkpoint] mostly. The error wraps
+// [ErrAbsent] when there is none; a log that is no Annals has none.
+func (p *Place) Witnessed(ctx context.Context) ([]byte, error) {
+	return p.read(ctx, WitnessedPath, maxCheckpoint)
+}
+
 // Keys returns the key history as it is served. The error wraps [ErrAbsent] when
 // there is none.
 func (p *Place) Keys(ctx context.Context) ([]byte, error) {

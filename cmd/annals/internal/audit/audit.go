@@ -62,6 +62,7 @@ func Run(ctx context.Context, src *ledger.Source, o Options) (Result, error) {
 	}
 	po := o.options()
 	po.Tag, po.Checkpoint, po.Retired = tags(src), o.Signed.Checkpoint, o.Signed.Retired
+	o.preferWitnessed(&po, head.Size)
 	tables := make(chan error, 1)
 	go func() { tables <- src.CheckTables(ctx) }()
 	report, err := proof.Audit(ctx, counted(src, head.Size, o.Progress), po)

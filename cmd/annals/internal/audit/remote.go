@@ -62,6 +62,7 @@ type remote struct {
 	checkpoint proof.Checkpoint
 	history    *proof.KeyHistory // nil when the place shows none, or one that proves nothing
 	wrong      error             // why
+	found      []proof.Found     // in what is signed, before all else
 }
 
 // refused is the result where a verdict was reached, or made impossible, before
@@ -101,7 +102,7 @@ func (r *remote) open(ctx context.Context) error {
 		return fmt.Errorf("the checkpoint of %s: %w", r.place, err)
 	}
 	r.checkpoint = c
-	return nil
+	return r.preferWitnessed(ctx, ring)
 }
 
 // readHistory reads the key history, if there is one. What is wrong with it is a
@@ -133,7 +134,7 @@ func (r *remote) readHistory(ctx context.Context, origin string) error {
 // entries that no checkpoint covers, and a head that is older than the remembered
 // one.
 func (r *remote) before(ctx context.Context, po *proof.Options) ([]proof.Found, error) {
-	var found []proof.Found
+	found := r.found
 	if f := proof.FindingOf(r.wrong); f != proof.Clean {
 		found = append(found, proof.Found{Finding: f, Detail: r.wrong.Error()})
 	}

@@ -13,12 +13,14 @@ import (
 type Signed struct {
 	Checkpoint []byte   // nil when there is none
 	Retired    [][]byte // the last ones by keys that no longer sign
+	Witnessed  []byte   // the last one that enough witnesses cosigned; nil when there is none
 }
 
 // The names that they have there.
 const (
 	checkpointFile = "checkpoint"
 	retiredFolder  = "checkpoints"
+	witnessedFile  = "witnessed"
 )
 
 // ReadSigned reads a data folder's signed heads. A folder without any is no error.
@@ -28,6 +30,10 @@ func ReadSigned(data string) (Signed, error) {
 	s.Checkpoint, err = os.ReadFile(filepath.Join(data, checkpointFile))
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return s, fmt.Errorf("the checkpoint can't be read: %w", err)
+	}
+	s.Witnessed, err = os.ReadFile(filepath.Join(data, witnessedFile))
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return s, fmt.Errorf("the witnessed checkpoint can't be read: %w", err)
 	}
 	list, err := os.ReadDir(filepath.Join(data, retiredFolder))
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {

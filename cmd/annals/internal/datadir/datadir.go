@@ -48,6 +48,13 @@ const (
 	Checkpoints = "checkpoints"
 )
 
+// What is kept of witnesses: the last checkpoint that met the policy, and the last
+// one that any of them cosigned.
+const (
+	Witnessed = "witnessed"
+	Cosigned  = "cosigned"
+)
+
 // Files in keys/ beside the keys.
 const (
 	noteName = "stream.json"
@@ -161,7 +168,7 @@ func (d *Dir) parts() (present []string, foreign bool, err error) {
 			if slices.ContainsFunc(files, counts) {
 				present = append(present, name)
 			}
-		case name == Stream, name == Ledger, name == Projections, name == Checkpoint, name == Checkpoints:
+		case slices.Contains([]string{Stream, Ledger, Projections, Checkpoint, Checkpoints, Witnessed, Cosigned}, name):
 			present = append(present, name)
 		case name == "lost+found": // a file system's own, at the root of a volume
 		default:

@@ -47,6 +47,9 @@ type Options struct {
 	// asked before each signature.
 	Check  func(context.Context) error
 	Logger *slog.Logger
+	// Cosigned returns the size of the last checkpoint that enough witnesses cosigned,
+	// and the SHA-256 of its note; zeros while there is none. nil: there is none.
+	Cosigned func() (size uint64, hash chain.Hash)
 	// Heads remembers what the last marks commit to; nil: nobody asks.
 	Heads *HeadsMaps
 
@@ -71,6 +74,9 @@ func New(o Options) *Keeper {
 	}
 	if o.Heads == nil {
 		o.Heads = new(HeadsMaps)
+	}
+	if o.Cosigned == nil {
+		o.Cosigned = func() (uint64, chain.Hash) { return 0, chain.Hash{} }
 	}
 	if o.Now == nil {
 		o.Now = time.Now
@@ -235,6 +241,7 @@ func (k *Keeper) foldedOr(ctx context.Context, sequence uint64) error {
 
 // mark publishes a mark that speaks of the durable head.
 func (k *Keeper) mark(ctx context.Context) (uint64, error) {
+	cosigned, hash := k.o.Cosigned() // before the head, which it is never ahead of
 	head, rows, err := k.o.Ledger.HeadsMap(ctx)
 	if err != nil {
 		return 0, fmt.Errorf("the workspaces' heads: %w", err)
@@ -245,7 +252,7 @@ func (k *Keeper) mark(ctx context.Context) (uint64, error) {
 	}
 	heads := proof.NewHeadsMap(rows)
 	body := chain.SealMark(k.o.Ledger.ID(), head.State.Control, head.Size, head.Root,
-		chain.Mark{Wall: k.o.Now().UnixNano(), Heads: heads.Root()}, signer)
+		chain.Mark{Wall: k.o.Now().UnixNano(), Heads: heads.Root(), CosignedSize: cosigned, CosignedHash: hash}, signer)
 	sequence, err := k.publish(ctx, chain.ControlMark, body, head.State.ControlSequence)
 	if err == nil {
 		k.o.Heads.keep(sequence, head.Size, heads)

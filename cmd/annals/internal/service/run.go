@@ -33,6 +33,7 @@ func (s *Service) run() error {
 		})
 	}
 	s.sign()
+	s.collect()
 	var err error
 	s.publisher, err = ingest.NewPublisher(s.line.nc, ingest.PublisherOptions{Root: ingest.RootVouched, Logger: s.o.Logger})
 	if err != nil {
@@ -42,8 +43,8 @@ func (s *Service) run() error {
 		Ledger: s.ledger, Projections: s.projections,
 		Ready: s.Ready, Version: s.o.Version, Logger: s.o.Logger,
 		Submit: s.Submit, Hole: s.Hole,
-		TrimHeld: s.TrimHeld, Collectors: []prometheus.Collector{trimCollector{s}, holeCollector{s}, s.signer},
-		Checkpoint: s.checkpoint, AwaitCheckpoint: s.awaitCheckpoint, SignHead: s.signer.SignHead, Mark: s.lastMark, Retired: s.retired,
+		TrimHeld: s.TrimHeld, Collectors: s.collectors(),
+		Witnesses: s.witnesses(), Checkpoint: s.checkpoint, AwaitCheckpoint: s.awaitCheckpoint, SignHead: s.signer.SignHead, Mark: s.lastMark, Retired: s.retired,
 	})
 	door.Register(s.api.Huma(), door.Options{
 		Publish: s.publish, Await: s.pump.await, Get: s.ledger.Get, Receipts: s.api.Receipts, Logger: s.o.Logger,
@@ -62,6 +63,14 @@ func (s *Service) run() error {
 		return err
 	})
 	return nil
+}
+
+func (s *Service) collectors() []prometheus.Collector {
+	out := []prometheus.Collector{trimCollector{s}, holeCollector{s}, s.signer}
+	if s.cosigner != nil {
+		out = append(out, s.cosigner)
+	}
+	return out
 }
 
 // publish takes a frame for the stream, unless the stream is a stranger's.
@@ -129,6 +138,9 @@ func (s *Service) close(ctx context.Context) error {
 		if err != nil {
 			errs = append(errs, fmt.Errorf("%s: %w", what, err))
 		}
+	}
+	if s.stopCosigner != nil { // first: who waits for witnesses gets what there is
+		ended("stopping to ask witnesses", s.stopCosigner())
 	}
 	if s.stopHTTP != nil {
 		ended("stopping HTTP", s.stopHTTP())

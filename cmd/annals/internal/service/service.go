@@ -21,6 +21,7 @@ import (
 	"sync"
 	"time"
 
+	"annals/cmd/annals/internal/cosign"
 	"annals/cmd/annals/internal/datadir"
 	"annals/cmd/annals/internal/keeper"
 	"annals/cmd/annals/internal/keys"
@@ -30,6 +31,7 @@ import (
 	"annals/ingest"
 	"annals/ingest/door"
 	"annals/ledger"
+	"annals/ledger/proof"
 	"annals/projections"
 	"annals/query"
 )
@@ -73,6 +75,10 @@ type Options struct {
 	// MLDSA gives a ledger that has to be made an ML-DSA-44 key besides, which signs
 	// checkpoints on a second line.
 	MLDSA bool
+	// Witnesses are asked to cosign checkpoints (C2SP tlog-policy); nil: nobody is.
+	Witnesses *proof.Policy
+	// PlainWitnesses asks them over http on other machines too.
+	PlainWitnesses bool
 	// Origin is the name of a ledger that has to be made; "" makes one up.
 	Origin string
 
@@ -117,13 +123,14 @@ type Service struct {
 	keeper      *keeper.Keeper
 	heads       keeper.HeadsMaps // outlives keepers
 	signer      *signer.Signer
+	cosigner    *cosign.Collector // nil: nobody is asked
 	publisher   *ingest.Publisher // of what the door vouches for
 	unvouched   *ingest.Publisher // of what comes by request/reply
 	replies     *door.Service
 	api         *query.API
 
 	// What runs beside, and how to stop it: each waits for its end.
-	stopHTTP, stopKeeper, stopFollower, stopQuorum, stopSigner func() error
+	stopHTTP, stopKeeper, stopFollower, stopQuorum, stopSigner, stopCosigner func() error
 
 	closing sync.Once
 	closed  error
@@ -148,6 +155,9 @@ func (s *Service) start(ctx context.Context) error {
 		return err
 	}
 	if err := s.namePeers(); err != nil {
+		return err
+	}
+	if err := s.knowWitnesses(); err != nil {
 		return err
 	}
 	if err := s.take(); err != nil {
@@ -301,7 +311,7 @@ func (s *Service) letIn(ctx context.Context) error {
 func (s *Service) newKeeper() *keeper.Keeper {
 	return keeper.New(keeper.Options{
 		Ledger: s.ledger, Conn: s.line.nc, Signer: s.ledgerSigner, Check: s.pump.whole, Logger: s.o.Logger,
-		Trim: s.trimming(), Every: s.o.Trim.every, Heads: &s.heads,
+		Trim: s.trimming(), Every: s.o.Trim.every, Heads: &s.heads, Cosigned: s.cosigned,
 	})
 }
 

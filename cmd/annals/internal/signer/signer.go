@@ -207,6 +207,24 @@ func (s *Signer) Err() error {
 	return s.err
 }
 
+// Next returns the last checkpoint as soon as it is of more than after entries. It
+// asks for none: whoever follows the checkpoints takes them as they come.
+func (s *Signer) Next(ctx context.Context, after uint64) (Checkpoint, error) {
+	for {
+		s.mu.Lock()
+		last, published, changed := s.last, s.published, s.changed
+		s.mu.Unlock()
+		if published && last.Size > after {
+			return last, nil
+		}
+		select {
+		case <-changed:
+		case <-ctx.Done():
+			return Checkpoint{}, ctx.Err()
+		}
+	}
+}
+
 // Await returns the first checkpoint of at least size entries, once it is on disk.
 // It waits for the ledger to have so many, and asks for a checkpoint then; it waits
 // as long as ctx allows, and returns at once when none will come.
