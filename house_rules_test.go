@@ -41,6 +41,7 @@ var (
 		"internal/problem":   0,
 	}
 	beside = map[string][]string{
+		"internal/access":    {"internal/problem"},
 		"ledger/proof":       {"ledger/chain"},
 		"ledger/proof/pack":  {"ledger/chain", "ledger/proof"},
 		"ledger/proof/tiles": {"ledger/chain", "ledger/proof"},

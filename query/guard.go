@@ -6,11 +6,13 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"net/url"
 	"path"
 	"runtime/debug"
 	"strings"
 	"time"
 
+	"annals/internal/access"
 	"annals/internal/problem"
 
 	"github.com/oklog/ulid/v2"
@@ -38,6 +40,12 @@ func (a *API) guard(next http.Handler) http.Handler {
 			}
 			a.done(sw, r, time.Since(start))
 		}()
+		if err := access.CheckURL(r.URL); err != nil {
+			// It is nowhere to be seen: in no log, and not in the answer.
+			r.URL = &url.URL{Path: "/"}
+			a.refuse(sw, r, err)
+			return
+		}
 		next.ServeHTTP(sw, r)
 	})
 }

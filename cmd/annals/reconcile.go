@@ -12,7 +12,6 @@ import (
 	"annals/ingest"
 	"annals/ledger/chain"
 	"annals/ledger/proof"
-	"annals/ledger/proof/tiles"
 
 	"github.com/go-json-experiment/json"
 	"github.com/spf13/cobra"
@@ -76,7 +75,7 @@ accepted_not_recorded, 12 pending; 1 when it could not be told.`,
 		},
 	}
 	cmd.Flags().StringVar(&v.receipts, "receipts", "", "the folder of receipts, `DIR`")
-	urlFlag(cmd, &v.url)
+	a.urlFlag(cmd, &v.url)
 	dataFlag(cmd, &v.data)
 	cmd.Flags().StringVar(&v.key, "key", "", "the ledger's verifier key: `VKEY`")
 	cmd.Flags().StringVarP(&v.output, "output", "o", "text", "text or json")
@@ -158,11 +157,11 @@ func (a *app) ledgerFor(ctx context.Context, v *reconciling) (*reconcile.Ledger,
 		l.Source, l.Payload = src, l.Beside
 		return l, func() { _ = src.Close() }, nil
 	}
-	c, err := serverAt(v.url)
+	c, err := a.serverAt(v.url)
 	if err != nil {
 		return nil, nil, err
 	}
-	place, err := tiles.Open(v.url, tiles.Options{})
+	place, err := a.placeAt(v.url)
 	if err != nil {
 		return nil, nil, &usageError{err}
 	}

@@ -50,6 +50,9 @@ it acknowledges; the data folder then has no jetstream.
 What is folded is removed from the stream, but for a margin. Other ledgers may fold a
 cluster's stream too, so there nothing is removed until --replicas names them all.
 
+Without API keys it serves this machine alone, and says so; ` + "`annals access add`" + ` makes
+the first one, and from then on everybody is asked for a token.
+
 SIGTERM or Ctrl-C stops it cleanly: what is in flight is answered. A second one ends
 it at once, which loses nothing that was acknowledged.`,
 		Example: `  annals serve
@@ -80,7 +83,6 @@ it at once, which loses nothing that was acknowledged.`,
 	fl.StringVar(&f.o.Trim.Replica, "replica", "", "the `NAME` of this ledger among --replicas")
 	fl.StringSliceVar(&f.replicas, "replicas", nil, "the `NAMES` of all ledgers that fold the cluster's stream, this one too, such as a,b,c: what each of them has folded may be trimmed")
 	fl.StringVar(&f.o.Mirror, "mirror", "", "a `STREAM` on the same server or cluster that mirrors ANNALS: messages that the stream has lost are looked for there")
-	fl.BoolVar(&f.o.NoAccess, "insecure-no-access", false, "listen elsewhere than on the loopback, though anybody who reaches it reads and writes everything")
 	fl.BoolVar(&f.o.NotDurable, "insecure-not-durable", false, "use a cluster that doesn't show that it syncs before it acknowledges")
 	fl.StringVar(&f.logLevel, "log-level", "info", "debug, info, warn or error")
 	fl.StringVar(&f.logFormat, "log-format", "text", "text or json")
@@ -135,7 +137,7 @@ func (a *app) announce(ctx context.Context, s *service.Service, data string) {
 	if nats == "" {
 		nats = "nobody is let in: see the log"
 	}
-	fmt.Fprintf(a.out, "HTTP    %s\nNATS    %s\ndata    %s\nledger  %s, %d entries\n", s.URL(), nats, data, s.Ledger().ID(), s.Ledger().Head().Size)
+	fmt.Fprintf(a.out, "HTTP    %s\nNATS    %s\ndata    %s\naccess  %s\nledger  %s, %d entries\n", s.URL(), nats, data, s.Access(), s.Ledger().ID(), s.Ledger().Head().Size)
 	if err := s.Ready(ctx); err != nil {
 		fmt.Fprintf(a.out, "NOT READY: %s\n", oneLine(err))
 		for s.Ready(ctx) != nil {

@@ -11,6 +11,7 @@ import (
 
 	"annals/activity"
 	"annals/ingest"
+	"annals/internal/access"
 	"annals/internal/problem"
 	"annals/ledger/chain"
 	"annals/ledger/proof"
@@ -75,6 +76,9 @@ type Options struct {
 	AckTimeout  time.Duration
 	WaitTimeout time.Duration
 
+	// Access says who records, over HTTP. nil: anybody does.
+	Access *access.Gate
+
 	Logger *slog.Logger // nil discards
 }
 
@@ -114,8 +118,16 @@ type door struct{ o Options }
 
 // post answers one request.
 func (d *door) post(w http.ResponseWriter, r *http.Request) error {
+	who, err := d.o.Access.Authenticate(r)
+	if err != nil {
+		return err
+	}
 	workspace, wants, err := parameters(r)
 	if err != nil {
+		return err
+	}
+	// Before the body is read: whoever may not record costs nothing.
+	if err := who.Authorize(access.Record, workspace); err != nil {
 		return err
 	}
 	bodies, lone, err := read(w, r)

@@ -45,6 +45,12 @@ const (
 	NotRecording     Code = "not_recording"
 	ControlRefused   Code = "control_refused"
 	ControlRaced     Code = "control_raced"
+	Unauthenticated  Code = "unauthenticated"
+	MissingScope     Code = "missing_scope"
+	NoSuchWorkspace  Code = "no_such_workspace"
+	TokenInURL       Code = "token_in_url"
+	NoSuchKey        Code = "no_such_key"
+	AccessOff        Code = "access_off"
 	Internal         Code = "internal"
 )
 
@@ -89,6 +95,12 @@ var table = map[Code]Row{
 	NotRecording:     {http.StatusServiceUnavailable, "Recording has stopped", "the record was not stored: an operator has to mend what stopped the ledger (/readyz says what); send it again then", 30},
 	ControlRefused:   {http.StatusUnprocessableEntity, "The ledger would not accept the control message", "correct what the detail says; nothing was published", 0},
 	ControlRaced:     {http.StatusConflict, "Another control message came first", "look at control of /v1/ledger and sign the statement anew; nothing was published", 0},
+	Unauthenticated:  {http.StatusUnauthorized, "Who asks is not known", "send a token: `Authorization: Bearer TOKEN`", 0},
+	MissingScope:     {http.StatusForbidden, "The token is not for this", "use a token that has the scope", 0},
+	NoSuchWorkspace:  {http.StatusNotFound, "No such workspace", "check the name, and the workspaces that the token is for", 0},
+	TokenInURL:       {http.StatusBadRequest, "A token stands in the URL", "send it in the Authorization header, and revoke this one: URLs are kept in logs and histories", 0},
+	NoSuchKey:        {http.StatusNotFound, "No such key", "check the id; the list of keys has those that you may end", 0},
+	AccessOff:        {http.StatusConflict, "No access is configured", "stop the server and make the first key with `annals access add`: while anybody may do everything, nobody makes keys", 0},
 	Internal:         {http.StatusInternalServerError, "Internal error", "nothing that you did; give the request_id to an operator", 0},
 
 	// A record's faults, under the names that rejections have in the ledger. 400:

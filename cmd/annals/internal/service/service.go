@@ -27,6 +27,7 @@ import (
 	"annals/cmd/annals/internal/signer"
 	"annals/ingest"
 	"annals/ingest/door"
+	"annals/internal/access"
 	"annals/ledger"
 	"annals/projections"
 	"annals/query"
@@ -51,8 +52,6 @@ type Options struct {
 	// NotDurable goes on with a cluster that doesn't show that it syncs before it
 	// acknowledges.
 	NotDurable bool
-	// NoAccess allows listeners that aren't on the loopback.
-	NoAccess bool
 	// Checkpoint is how often a growing ledger gets a signed checkpoint; 0: each
 	// second.
 	Checkpoint time.Duration
@@ -103,10 +102,12 @@ type Service struct {
 	publisher   *ingest.Publisher // of what the door vouches for
 	unvouched   *ingest.Publisher // of what comes by request/reply
 	replies     *door.Service
+	book        *access.Book // API keys; nil: access is not configured
+	gate        *access.Gate // nil: development mode
 	api         *query.API
 
 	// What runs beside, and how to stop it: each waits for its end.
-	stopHTTP, stopKeeper, stopFollower, stopSigner func() error
+	stopHTTP, stopKeeper, stopFollower, stopSigner, stopKeys func() error
 
 	closing sync.Once
 	closed  error
@@ -133,6 +134,11 @@ func (s *Service) start(ctx context.Context) error {
 	if err := s.take(); err != nil {
 		return err
 	}
+	// Again, now that nobody else changes the keys.
+	if err := s.admit(); err != nil {
+		return err
+	}
+	s.sayAccess()
 	var err error
 	if s.http, err = net.Listen("tcp", s.o.Listen); err != nil {
 		return fmt.Errorf("can't listen for HTTP; choose another port with --listen (0 takes any free one): %w", err)

@@ -1,0 +1,97 @@
+package access
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"strings"
+	"time"
+)
+
+// Options of a gate.
+type Options struct {
+	Keys *Book // API keys
+
+	// Verify says whose a bearer token is that has not the form of ours, such as one
+	// of an OpenID provider; its errors are for the log, but for a [*RefusedError]'s.
+	// nil: there are none.
+	Verify func(ctx context.Context, token string) (*Principal, error)
+
+	// Refused is told of each request that was not let in, with the reason, which
+	// holds nothing secret. nil: nobody is.
+	Refused func(r *http.Request, why error)
+
+	Now func() time.Time // nil: [time.Now]
+}
+
+// Gate finds out who asks. A nil gate is that of a server without access control:
+// everybody is a developer, who may do everything.
+type Gate struct{ o Options }
+
+// NewGate returns a gate.
+func NewGate(o Options) *Gate {
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	return &Gate{o}
+}
+
+// RefusedError says why a token is not good, in words that its holder may read.
+type RefusedError struct{ Why string }
+
+func (e *RefusedError) Error() string { return e.Why }
+
+// maxToken bounds a bearer token: those of providers have a few KiB at most.
+const maxToken = 16 << 10
+
+// notGood is what is said of a token that is not let in for a reason that is
+// nobody's but the operator's.
+const notGood = "the token is not good here; get a new one, or ask an administrator of this server (its log says why)"
+
+// Authenticate returns who a request comes from. It reads the Authorization header
+// and nothing else: what stands in a URL lets nobody in. The error is a problem.
+func (g *Gate) Authenticate(r *http.Request) (*Principal, error) {
+	if g == nil {
+		return developer, nil
+	}
+	p, err := g.authenticate(r)
+	if err == nil {
+		return p, nil
+	}
+	if g.o.Refused != nil {
+		g.o.Refused(r, err)
+	}
+	var refused *RefusedError
+	switch {
+	case errors.Is(err, errNoToken):
+		return nil, Unauthenticated("")
+	case errors.As(err, &refused):
+		return nil, Unauthenticated(refused.Why)
+	}
+	return nil, Unauthenticated(notGood)
+}
+
+var errNoToken = errors.New("no bearer token came")
+
+func (g *Gate) authenticate(r *http.Request) (*Principal, error) {
+	given := r.Header.Values("Authorization")
+	if len(given) == 0 {
+		return nil, errNoToken
+	}
+	if len(given) > 1 {
+		return nil, &RefusedError{"there are two Authorization headers; send one"}
+	}
+	scheme, token, _ := strings.Cut(given[0], " ")
+	token = strings.TrimLeft(token, " ")
+	switch {
+	case !strings.EqualFold(scheme, "Bearer"):
+		return nil, &RefusedError{"the Authorization header has another scheme; write `Authorization: Bearer TOKEN`"}
+	case token == "" || len(token) > maxToken || strings.ContainsAny(token, " \t,"):
+		return nil, &RefusedError{"the Authorization header holds no token; write `Authorization: Bearer TOKEN`"}
+	case strings.HasPrefix(token, keyPrefix):
+		return g.o.Keys.find(token, g.o.Now())
+	case g.o.Verify != nil:
+		return g.o.Verify(r.Context(), token)
+	}
+	return nil, &RefusedError{"this is no API key of this server, whose keys begin with " + keyPrefix}
+}
