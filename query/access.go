@@ -169,7 +169,7 @@ func (a *API) accessKeys(w http.ResponseWriter, r *http.Request, _ *filter) erro
 		return err
 	}
 	out := KeyList{Keys: []Key{}}
-	for _, k := range a.o.Keys.List(access.From(r.Context()).Workspaces) {
+	for _, k := range a.o.Keys.List(access.From(r.Context()).Within(access.Admin)) {
 		out.Keys = append(out.Keys, keyOf(&k))
 	}
 	return writeJSON(w, &out)
@@ -247,7 +247,7 @@ func (a *API) revokeKey(w http.ResponseWriter, r *http.Request, f *filter) error
 		return err
 	}
 	p := access.From(r.Context())
-	k, err := a.o.Keys.Revoke(f.keyID, p.Workspaces, time.Now())
+	k, err := a.o.Keys.Revoke(f.keyID, p.Within(access.Admin), time.Now())
 	if errors.Is(err, access.ErrNoSuchKey) {
 		return problem.New(problem.NoSuchKey, "")
 	} else if err != nil {

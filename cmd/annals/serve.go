@@ -8,6 +8,7 @@ import (
 	"os"
 	"time"
 
+	"annals/cmd/annals/internal/accessfile"
 	"annals/cmd/annals/internal/natscontext"
 	"annals/cmd/annals/internal/service"
 	"annals/cmd/annals/internal/signer"
@@ -27,6 +28,8 @@ type serveFlags struct {
 	target    natscontext.Target
 	logLevel  string
 	logFormat string
+
+	access string
 
 	trim     bool
 	replicas []string
@@ -83,6 +86,7 @@ it at once, which loses nothing that was acknowledged.`,
 	fl.StringVar(&f.o.Trim.Replica, "replica", "", "the `NAME` of this ledger among --replicas")
 	fl.StringSliceVar(&f.replicas, "replicas", nil, "the `NAMES` of all ledgers that fold the cluster's stream, this one too, such as a,b,c: what each of them has folded may be trimmed")
 	fl.StringVar(&f.o.Mirror, "mirror", "", "a `STREAM` on the same server or cluster that mirrors ANNALS: messages that the stream has lost are looked for there")
+	fl.StringVar(&f.access, "access-config", "", "a `FILE` that says who is let in beside the holders of API keys: docs/access.md")
 	fl.BoolVar(&f.o.NotDurable, "insecure-not-durable", false, "use a cluster that doesn't show that it syncs before it acknowledges")
 	fl.StringVar(&f.logLevel, "log-level", "info", "debug, info, warn or error")
 	fl.StringVar(&f.logFormat, "log-format", "text", "text or json")
@@ -105,6 +109,11 @@ func (a *app) runServe(cmd *cobra.Command, f *serveFlags) error {
 	}
 	if err := f.trimming(cmd); err != nil {
 		return err
+	}
+	if f.access != "" {
+		if f.o.Access, err = accessfile.ReadConfig(f.access); err != nil {
+			return err
+		}
 	}
 	if f.o.Checkpoint < minCheckpoint {
 		return usagef("--checkpoint-every is %s at the least, not %s", minCheckpoint, f.o.Checkpoint)

@@ -67,7 +67,7 @@ func TestBook(t *testing.T) {
 	other, _ := add(t, b, "two", "*")
 	for range 2 {
 		p, err := b.find(token, now)
-		if err != nil || p.ID != k.ID || p.Subject != "one" || p.Scopes != Read|Record || p.Workspaces.String() != "ws_a, ws_b" {
+		if err != nil || p.ID != k.ID || p.Subject != "one" || p.scopes() != Read|Record || p.Within(Read).String() != "ws_a, ws_b" {
 			t.Fatalf("%+v %v", p, err)
 		}
 		if err := b.SaveUsed(); err != nil {
@@ -242,7 +242,8 @@ func TestAuthorize(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		p := &Principal{Scopes: Scopes(rapid.Uint8Range(0, uint8(All)).Draw(t, "scopes")), Workspaces: w}
+		mine := Scopes(rapid.Uint8Range(0, uint8(All)).Draw(t, "scopes"))
+		p := &Principal{Grants: []Grant{{mine, w}}}
 		anyOf := Scopes(rapid.Uint8Range(1, uint8(All)).Draw(t, "any of"))
 		where := rapid.SampledFrom(append(names, Everywhere, Anywhere)).Draw(t, "where")
 		has := false
@@ -250,7 +251,7 @@ func TestAuthorize(t *testing.T) {
 			has = has || n == where || n == Everywhere
 		}
 		err = p.Authorize(anyOf, where)
-		switch scope := p.Scopes&anyOf != 0; {
+		switch scope := mine&anyOf != 0; {
 		case scope && (has || where == Anywhere):
 			if err != nil {
 				t.Fatal(err)

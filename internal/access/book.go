@@ -107,6 +107,7 @@ func (q *Request) check() error {
 type kept struct {
 	Key
 	digest digest
+	grants []Grant
 	used   atomic.Int64 // Unix seconds
 	ends   context.Context
 	end    context.CancelFunc
@@ -184,7 +185,7 @@ func (b *Book) Add(q Request, now time.Time) (Key, string, error) {
 }
 
 func newKept(key Key, d digest) *kept {
-	k := &kept{Key: key, digest: d}
+	k := &kept{Key: key, digest: d, grants: []Grant{{key.Scopes, key.Workspaces}}}
 	k.ends, k.end = context.WithCancel(context.Background())
 	if !key.Revoked.IsZero() {
 		k.end()
@@ -257,7 +258,7 @@ func (b *Book) find(token string, now time.Time) (*Principal, error) {
 		b.touched.Store(true)
 	}
 	return &Principal{
-		Kind: ByKey, ID: k.ID, Subject: k.Subject, OnBehalf: k.OnBehalf, Scopes: k.Scopes, Workspaces: k.Workspaces,
+		Kind: ByKey, ID: k.ID, Subject: k.Subject, OnBehalf: k.OnBehalf, Grants: k.grants,
 		Expires: k.Expires, revoked: k.ends,
 	}, nil
 }

@@ -1,6 +1,7 @@
 package access
 
 import (
+	"cmp"
 	"context"
 	"strings"
 	"time"
@@ -15,7 +16,14 @@ type Kind string
 const (
 	ByNothing Kind = "nothing" // access is not configured: development
 	ByKey     Kind = "key"     // an API key
+	ByOIDC    Kind = "oidc"    // a token of the OpenID provider
 )
+
+// Grant is what may be done, and where.
+type Grant struct {
+	Scopes     Scopes
+	Workspaces Workspaces
+}
 
 // Principal is who asks, and what they may.
 type Principal struct {
@@ -28,9 +36,11 @@ type Principal struct {
 	Subject string
 	// OnBehalf says that the subject is a service that is trusted to say for whom it
 	// acts.
-	OnBehalf   bool
-	Scopes     Scopes
-	Workspaces Workspaces
+	OnBehalf bool
+	// Through is the service that brings the subject's token in its own name (act of
+	// RFC 8693); "": the subject does.
+	Through string
+	Grants  []Grant
 
 	// Expires is when the token ends by itself; zero: it doesn't.
 	Expires time.Time
@@ -39,7 +49,25 @@ type Principal struct {
 }
 
 // developer is who asks where access is not configured.
-var developer = &Principal{Kind: ByNothing, Scopes: All, Workspaces: Workspaces{all: true}}
+var developer = &Principal{Kind: ByNothing, Grants: []Grant{{All, Workspaces{all: true}}}}
+
+// scopes are all that the principal has anywhere.
+func (p *Principal) scopes() (s Scopes) {
+	for _, g := range p.Grants {
+		s |= g.Scopes
+	}
+	return s
+}
+
+// Within are the workspaces in which the principal has one of some scopes.
+func (p *Principal) Within(anyOf Scopes) (w Workspaces) {
+	for _, g := range p.Grants {
+		if g.Scopes&anyOf != 0 {
+			w = w.and(g.Workspaces)
+		}
+	}
+	return w
+}
 
 // Authorize decides whether the principal may do something that one of the scopes
 // is enough for, in a workspace, [Everywhere] or [Anywhere]. It is the one place
@@ -51,9 +79,9 @@ func (p *Principal) Authorize(anyOf Scopes, workspace string) error {
 	switch {
 	case p == nil:
 		return Unauthenticated("")
-	case p.Scopes&anyOf == 0:
-		return problem.New(problem.MissingScope, "this needs a token with the scope %s; yours has %s", strings.Join(anyOf.Names(), " or "), p.Scopes)
-	case p.Workspaces.Name(workspace):
+	case p.scopes()&anyOf == 0:
+		return problem.New(problem.MissingScope, "this needs a token with the scope %s; yours has %s", strings.Join(anyOf.Names(), " or "), cmp.Or(p.scopes().String(), "none"))
+	case p.Within(anyOf).Name(workspace):
 		return nil
 	case workspace == Everywhere:
 		return problem.New(problem.MissingScope, "this is about the whole ledger: it needs a token with the scope %s for all workspaces", strings.Join(anyOf.Names(), " or "))

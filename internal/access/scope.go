@@ -128,6 +128,19 @@ func (w Workspaces) Name(workspace string) bool {
 	return found
 }
 
+// and returns the workspaces that one of two names.
+func (w Workspaces) and(other Workspaces) Workspaces {
+	switch {
+	case w.all || other.all:
+		return Workspaces{all: true}
+	case w.names == nil:
+		return other
+	}
+	names := slices.Concat(w.names, other.names)
+	slices.Sort(names)
+	return Workspaces{names: slices.Compact(names)}
+}
+
 // Cover reports whether every workspace that other names is named.
 func (w Workspaces) Cover(other Workspaces) bool {
 	if w.all || other.all {

@@ -10,6 +10,7 @@ import (
 
 	"annals/cmd/annals/internal/accessfile"
 	"annals/internal/access"
+	"annals/internal/access/oidc"
 	"annals/internal/problem"
 )
 
@@ -24,9 +25,17 @@ func (s *Service) admit() error {
 	if s.book, err = accessfile.Load(s.o.Data); err != nil {
 		return err
 	}
+	if c := s.o.Access.OIDC; c != nil {
+		if s.provider, err = oidc.New(oidc.Options{Config: *c}); err != nil {
+			return fmt.Errorf("the OpenID provider in the access configuration: %w", err)
+		}
+		if s.book, err = accessfile.LoadOrNew(s.o.Data); err != nil {
+			return err
+		}
+	}
 	if s.book == nil && !loopback(host) {
 		return fmt.Errorf("--listen %s is not on the loopback, and no access is configured: anybody who reached it would read and write everything; "+
-			"make a key first with `annals access add --data %s` (docs/access.md)", s.o.Listen, s.o.Data)
+			"make a key first with `annals access add --data %s`, or name an OpenID provider (docs/access.md)", s.o.Listen, s.o.Data)
 	}
 	return s.admitNATS()
 }
@@ -58,7 +67,11 @@ func (s *Service) sayAccess() {
 	if accessfile.Exposed(s.o.Data) {
 		s.o.Logger.Warn("the API keys' file can be read or written by others than its owner; `chmod 600` it", "file", accessfile.Path(s.o.Data))
 	}
-	s.gate = access.NewGate(access.Options{Keys: s.book, Refused: s.refused})
+	o := access.Options{Keys: s.book, Refused: s.refused}
+	if s.provider != nil {
+		o.Verify = s.provider.Verify
+	}
+	s.gate = access.NewGate(o)
 }
 
 // refused notes who was not let in. Why holds nothing that lets anybody in.
@@ -72,10 +85,11 @@ func (s *Service) Access() string {
 	if s.book == nil {
 		return "DEVELOPMENT MODE: nobody is asked who they are"
 	}
-	if n := s.book.Len(); n != 1 {
-		return fmt.Sprintf("by token; %d API keys", n)
+	text := fmt.Sprintf("by token; API keys: %d", s.book.Len())
+	if c := s.o.Access.OIDC; c != nil {
+		text += "; provider: " + c.Issuer
 	}
-	return "by token; 1 API key"
+	return text
 }
 
 // usedEvery is how often it is written down which API keys were used.

@@ -20,6 +20,7 @@ import (
 	"sync"
 	"time"
 
+	"annals/cmd/annals/internal/accessfile"
 	"annals/cmd/annals/internal/datadir"
 	"annals/cmd/annals/internal/keeper"
 	"annals/cmd/annals/internal/keys"
@@ -28,6 +29,7 @@ import (
 	"annals/ingest"
 	"annals/ingest/door"
 	"annals/internal/access"
+	"annals/internal/access/oidc"
 	"annals/ledger"
 	"annals/projections"
 	"annals/query"
@@ -52,6 +54,8 @@ type Options struct {
 	// NotDurable goes on with a cluster that doesn't show that it syncs before it
 	// acknowledges.
 	NotDurable bool
+	// Access says who is let in beside the holders of API keys.
+	Access accessfile.Config
 	// Checkpoint is how often a growing ledger gets a signed checkpoint; 0: each
 	// second.
 	Checkpoint time.Duration
@@ -103,6 +107,7 @@ type Service struct {
 	unvouched   *ingest.Publisher // of what comes by request/reply
 	replies     *door.Service
 	book        *access.Book // API keys; nil: access is not configured
+	provider    *oidc.Verifier
 	gate        *access.Gate // nil: development mode
 	api         *query.API
 

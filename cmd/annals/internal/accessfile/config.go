@@ -1,0 +1,28 @@
+package accessfile
+
+import (
+	"fmt"
+	"os"
+
+	"annals/internal/access/oidc"
+
+	"github.com/go-json-experiment/json"
+)
+
+// Config is what --access-config says beside the API keys. It holds no secret.
+type Config struct {
+	OIDC *oidc.Config `json:"oidc,omitzero"` // nil: no provider's tokens are good
+}
+
+// ReadConfig reads a configuration. A member that is not known is an error: one that
+// is misspelt must not be a rule that is missing.
+func ReadConfig(path string) (c Config, err error) {
+	text, err := os.ReadFile(path)
+	if err != nil {
+		return c, fmt.Errorf("the access configuration can't be read: %w", err)
+	}
+	if err := json.Unmarshal(text, &c, json.RejectUnknownMembers(true)); err != nil {
+		return c, fmt.Errorf("%s does not parse (docs/access.md): %w", path, err)
+	}
+	return c, nil
+}
