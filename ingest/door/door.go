@@ -134,7 +134,7 @@ func (d *door) post(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	batch := newBatch(workspace, bodies, vouching(seen(r)))
+	batch := newBatch(workspace, bodies, vouching(seen(r), who))
 	if err := d.record(r.Context(), batch, lone, wants); err != nil {
 		return err
 	}

@@ -117,3 +117,36 @@ func TestNobodyElse(t *testing.T) {
 		}
 	}
 }
+
+// TestGradeIsFound: what the door knows of who acted is committed to, and found.
+func TestGradeIsFound(t *testing.T) {
+	o := options(filepath.Join(t.TempDir(), "data"))
+	_, token := giveAccess(t, o.Data)
+	s := mustStart(t, o)
+	record := func(actor string) {
+		t.Helper()
+		r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, s.URL()+"/v1/workspaces/ws_7/records?wait=recorded",
+			strings.NewReader(`{"type":"app.renamed","actor":{"id":"`+actor+`"}}`))
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.Header.Set("Authorization", "Bearer "+token)
+		r.Header.Set("Content-Type", "application/json")
+		res, err := http.DefaultClient.Do(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		res.Body.Close()
+		if res.StatusCode != http.StatusOK {
+			t.Fatal(res.Status)
+		}
+	}
+	record("test") // the key's subject
+	record("usr_dana")
+	for grade, actor := range map[string]string{"verified": `"id":"test"`, "asserted": `"id":"usr_dana"`} {
+		status, body := askWith(t, s, "/v1/workspaces/ws_7/timeline?grade="+grade, token)
+		if status != http.StatusOK || !strings.Contains(body, actor) || !strings.Contains(body, `"total":1`) || !strings.Contains(body, `"producer":"test"`) || strings.Contains(body, token) {
+			t.Errorf("%s: %d %s", grade, status, body)
+		}
+	}
+}
