@@ -55,7 +55,7 @@ func (n *need) problems() []problem.Code {
 	if n.anyOf == 0 {
 		return []problem.Code{problem.TokenInURL}
 	}
-	return []problem.Code{problem.TokenInURL, problem.Unauthenticated, problem.MissingScope, problem.NoSuchWorkspace}
+	return []problem.Code{problem.TokenInURL, problem.Unauthenticated, problem.MissingScope, problem.NoSuchWorkspace, problem.RateLimited, problem.TooManyAtOnce}
 }
 
 // securityName is what the OpenAPI document calls the one way to authenticate.
@@ -70,11 +70,11 @@ func (n *need) document(op *huma.Operation) {
 }
 
 // enter finds out who asks, unless anybody may.
-func (a *API) enter(r *http.Request, n *need) (*http.Request, error) {
+func (a *API) enter(w http.ResponseWriter, r *http.Request, n *need) (*http.Request, error) {
 	if n.anyOf == 0 {
 		return r, nil
 	}
-	p, err := a.o.Access.Authenticate(r)
+	p, err := a.o.Access.Enter(w, r)
 	if err != nil {
 		return r, err
 	}
@@ -91,6 +91,18 @@ func (n *need) authorize(ctx context.Context, f *filter) error {
 		return n.hidden(f)
 	}
 	return err
+}
+
+// counted answers while the work is counted in, where it is of a kind that is.
+func (a *API) counted(op *operation, w http.ResponseWriter, r *http.Request, f *filter) error {
+	if op.work != nil {
+		end, err := a.o.Access.Begin(access.From(r.Context()), *op.work)
+		if err != nil {
+			return err
+		}
+		defer end()
+	}
+	return op.answer(a, w, r, f)
 }
 
 // Key is an API key, as far as others than its holder know it.

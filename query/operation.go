@@ -28,6 +28,7 @@ type operation struct {
 	schema      func(huma.Registry) *huma.Schema // of that answer
 	problems    []problem.Code
 	access      need
+	work        *access.Work // what is counted while it is answered; nil: nothing is
 	// answer writes the answer, or returns an error to be written as a problem.
 	answer func(*API, http.ResponseWriter, *http.Request, *filter) error
 }
@@ -58,44 +59,44 @@ func init() {
 			path: "/v1/workspaces/{ws}/timeline", id: "workspace-timeline", summary: "A workspace's timeline",
 			description: "What happened in a workspace." + paging,
 			parameters:  append([]string{"ws"}, page...),
-			mediaType:   jsonMedia, schema: pageSchema, problems: readable, access: inWorkspace(access.Read), answer: (*API).page,
+			mediaType:   jsonMedia, schema: pageSchema, problems: readable, access: inWorkspace(access.Read), work: ptr(access.Query), answer: (*API).page,
 		},
 		{
 			path: "/v1/workspaces/{ws}/users/{id}/timeline", id: "user-timeline", summary: "A user's timeline",
 			description: "What a user did, and what was done on their behalf." + paging,
 			parameters:  append([]string{"ws", "id"}, without("user")...),
-			mediaType:   jsonMedia, schema: pageSchema, problems: readable, access: inWorkspace(access.Read), answer: (*API).page,
+			mediaType:   jsonMedia, schema: pageSchema, problems: readable, access: inWorkspace(access.Read), work: ptr(access.Query), answer: (*API).page,
 		},
 		{
 			path: "/v1/workspaces/{ws}/objects/{type}/{id}/history", id: "object-history", summary: "An object's history",
 			description: "What was done to an object, and the records that link it." + paging,
 			parameters:  append([]string{"ws", "object-type", "object-id"}, without("object")...),
-			mediaType:   jsonMedia, schema: pageSchema, problems: readable, access: inWorkspace(access.Read), answer: (*API).page,
+			mediaType:   jsonMedia, schema: pageSchema, problems: readable, access: inWorkspace(access.Read), work: ptr(access.Query), answer: (*API).page,
 		},
 		{
 			path: "/v1/workspaces/{ws}/counts", id: "counts", summary: "How many there were",
 			description: "Entries counted by day, by hour, or by the values of a field: those that the timeline with the same filters shows." +
 				" by=kind counts every kind where none is asked for.",
 			parameters: slices.Concat([]string{"ws", "by", "time", "tz", "top"}, filterNames, times),
-			mediaType:  jsonMedia, schema: countsSchema, access: inWorkspace(access.Read), answer: (*API).counts, problems: slices.DeleteFunc(slices.Clone(readable), func(c problem.Code) bool { return c == problem.InvalidCursor }),
+			mediaType:  jsonMedia, schema: countsSchema, access: inWorkspace(access.Read), work: ptr(access.Query), answer: (*API).counts, problems: slices.DeleteFunc(slices.Clone(readable), func(c problem.Code) bool { return c == problem.InvalidCursor }),
 		},
 		{
 			path: "/v1/workspaces/{ws}/tail", id: "workspace-tail", summary: "What happens in a workspace",
 			description: "What is recorded in a workspace, as it is recorded." + tailing,
 			parameters:  append([]string{"ws"}, tail...),
-			mediaType:   eventStream, problems: listenable, access: inWorkspace(access.Read), answer: (*API).tail,
+			mediaType:   eventStream, problems: listenable, access: inWorkspace(access.Read), work: ptr(access.Tail), answer: (*API).tail,
 		},
 		{
 			path: "/v1/workspaces/{ws}/users/{id}/tail", id: "user-tail", summary: "What a user does",
 			description: "What is recorded of a user, and of what is done on their behalf." + tailing,
 			parameters:  append([]string{"ws", "id"}, besides(tail, "user")...),
-			mediaType:   eventStream, problems: listenable, access: inWorkspace(access.Read), answer: (*API).tail,
+			mediaType:   eventStream, problems: listenable, access: inWorkspace(access.Read), work: ptr(access.Tail), answer: (*API).tail,
 		},
 		{
 			path: "/v1/workspaces/{ws}/objects/{type}/{id}/tail", id: "object-tail", summary: "What is done to an object",
 			description: "What is recorded of an object, and the records that link it." + tailing,
 			parameters:  append([]string{"ws", "object-type", "object-id"}, besides(tail, "object")...),
-			mediaType:   eventStream, problems: listenable, access: inWorkspace(access.Read), answer: (*API).tail,
+			mediaType:   eventStream, problems: listenable, access: inWorkspace(access.Read), work: ptr(access.Tail), answer: (*API).tail,
 		},
 		{
 			path: "/v1/workspaces/{ws}/records/{ulid}", id: "record", summary: "One record",
@@ -126,7 +127,7 @@ func init() {
 			description: "Its entries, of every kind, in the order of its chain: a JSON object a line, with `index`, `entry` (base64), and what was asked for besides: `proof`; `salt`, `envelope` and `body`. " +
 				"What a tenant verifies (docs/format/pack.md). An answer without a line says that the chain ends before `from`, as far as the indexes are.",
 			parameters: []string{"ws", "entries-from", "entries-limit", "entries-with", "entries-proofs"},
-			mediaType:  entriesMedia, schema: lineSchema, access: inWorkspace(access.Audit), answer: (*API).entries,
+			mediaType:  entriesMedia, schema: lineSchema, access: inWorkspace(access.Audit), work: ptr(access.Query), answer: (*API).entries,
 			problems: []problem.Code{problem.InvalidParameter, problem.UnknownParameter, problem.Behind, problem.Internal},
 		},
 		{
@@ -279,7 +280,7 @@ func (a *API) register(op *operation) {
 	}
 	a.mux.HandleFunc(pattern, func(w http.ResponseWriter, r *http.Request) {
 		var f filter
-		r, err := a.enter(r, &op.access)
+		r, err := a.enter(w, r, &op.access)
 		if err == nil {
 			err = f.parse(ps, r)
 		}
@@ -290,7 +291,7 @@ func (a *API) register(op *operation) {
 			err = ownSite(r)
 		}
 		if err == nil {
-			err = op.answer(a, w, r, &f)
+			err = a.counted(op, w, r, &f)
 		}
 		if err != nil {
 			a.refuse(w, r, err)

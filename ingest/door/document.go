@@ -57,7 +57,7 @@ func document(registry huma.Registry) *huma.Operation {
 		},
 	}
 	codes := []problem.Code{
-		problem.TokenInURL, problem.Unauthenticated, problem.MissingScope, problem.NoSuchWorkspace,
+		problem.TokenInURL, problem.Unauthenticated, problem.MissingScope, problem.NoSuchWorkspace, problem.RateLimited,
 		problem.InvalidParameter, problem.UnknownParameter, problem.BadRequest, problem.BodyTimeout, problem.TooLarge,
 		problem.UnsupportedMedia, problem.UnsupportedCode, problem.NoRecords, problem.TooManyRecords, problem.AllRefused,
 		problem.Unavailable, problem.StreamFull, problem.PublishRefused, problem.NotYetRecorded, problem.RecordingStopped, problem.NotRecording, problem.NoCheckpoint, problem.Internal,

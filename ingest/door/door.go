@@ -118,7 +118,7 @@ type door struct{ o Options }
 
 // post answers one request.
 func (d *door) post(w http.ResponseWriter, r *http.Request) error {
-	who, err := d.o.Access.Authenticate(r)
+	who, err := d.o.Access.Enter(w, r)
 	if err != nil {
 		return err
 	}

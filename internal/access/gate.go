@@ -21,19 +21,44 @@ type Options struct {
 	// holds nothing secret. nil: nobody is.
 	Refused func(r *http.Request, why error)
 
+	Limits Limits
+
 	Now func() time.Time // nil: [time.Now]
 }
 
 // Gate finds out who asks. A nil gate is that of a server without access control:
 // everybody is a developer, who may do everything.
-type Gate struct{ o Options }
+type Gate struct {
+	o      Options
+	limits *limiter
+}
 
 // NewGate returns a gate.
 func NewGate(o Options) *Gate {
 	if o.Now == nil {
 		o.Now = time.Now
 	}
-	return &Gate{o}
+	return &Gate{o, newLimiter(o.Limits)}
+}
+
+// Enter returns who a request comes from, and takes it off what their token may ask.
+// The answer's headers say what is left. The errors are problems: those of
+// [Gate.Authenticate], and [problem.RateLimited].
+func (g *Gate) Enter(w http.ResponseWriter, r *http.Request) (*Principal, error) {
+	p, err := g.Authenticate(r)
+	if err != nil || g == nil {
+		return p, err
+	}
+	return p, g.limits.spend(w.Header(), p.ID, g.o.Now())
+}
+
+// Begin counts work in that a token may have only so much of at once. Whoever began
+// it calls end. The error is a problem: [problem.TooManyAtOnce].
+func (g *Gate) Begin(p *Principal, w Work) (end func(), err error) {
+	if g == nil {
+		return func() {}, nil
+	}
+	return g.limits.begin(p.ID, w, g.o.Now())
 }
 
 // RefusedError says why a token is not good, in words that its holder may read.

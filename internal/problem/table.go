@@ -51,6 +51,8 @@ const (
 	TokenInURL       Code = "token_in_url"
 	NoSuchKey        Code = "no_such_key"
 	AccessOff        Code = "access_off"
+	RateLimited      Code = "rate_limited"
+	TooManyAtOnce    Code = "too_many_at_once"
 	Internal         Code = "internal"
 )
 
@@ -101,6 +103,8 @@ var table = map[Code]Row{
 	TokenInURL:       {http.StatusBadRequest, "A token stands in the URL", "send it in the Authorization header, and revoke this one: URLs are kept in logs and histories", 0},
 	NoSuchKey:        {http.StatusNotFound, "No such key", "check the id; the list of keys has those that you may end", 0},
 	AccessOff:        {http.StatusConflict, "No access is configured", "stop the server and make the first key with `annals access add`: while anybody may do everything, nobody makes keys", 0},
+	RateLimited:      {http.StatusTooManyRequests, "The token asks too often", "wait as long as Retry-After says; RateLimit says what is left", 1},
+	TooManyAtOnce:    {http.StatusTooManyRequests, "Too much is under way at once", "wait for some of it to end", 1},
 	Internal:         {http.StatusInternalServerError, "Internal error", "nothing that you did; give the request_id to an operator", 0},
 
 	// A record's faults, under the names that rejections have in the ledger. 400:

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 
+	"annals/internal/access"
 	"annals/internal/access/oidc"
 
 	"github.com/go-json-experiment/json"
@@ -11,7 +12,8 @@ import (
 
 // Config is what --access-config says beside the API keys. It holds no secret.
 type Config struct {
-	OIDC *oidc.Config `json:"oidc,omitzero"` // nil: no provider's tokens are good
+	OIDC   *oidc.Config  `json:"oidc,omitzero"` // nil: no provider's tokens are good
+	Limits access.Limits `json:"limits,omitzero"`
 }
 
 // ReadConfig reads a configuration. A member that is not known is an error: one that
@@ -23,6 +25,9 @@ func ReadConfig(path string) (c Config, err error) {
 	}
 	if err := json.Unmarshal(text, &c, json.RejectUnknownMembers(true)); err != nil {
 		return c, fmt.Errorf("%s does not parse (docs/access.md): %w", path, err)
+	}
+	if err := c.Limits.Check(); err != nil {
+		return c, fmt.Errorf("%s: %w", path, err)
 	}
 	return c, nil
 }

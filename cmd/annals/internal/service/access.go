@@ -67,7 +67,7 @@ func (s *Service) sayAccess() {
 	if accessfile.Exposed(s.o.Data) {
 		s.o.Logger.Warn("the API keys' file can be read or written by others than its owner; `chmod 600` it", "file", accessfile.Path(s.o.Data))
 	}
-	o := access.Options{Keys: s.book, Refused: s.refused}
+	o := access.Options{Keys: s.book, Refused: s.refused, Limits: s.o.Access.Limits}
 	if s.provider != nil {
 		o.Verify = s.provider.Verify
 	}
