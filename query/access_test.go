@@ -27,7 +27,7 @@ func behind(t testing.TB, o Options) (*served, book) {
 		t.Fatal(err)
 	}
 	o.Keys = b
-	o.Access = access.NewGate(access.Options{Keys: b})
+	o.Access = mustGate(t, access.Options{Keys: b})
 	s := serve(t, o)
 	withDoor(s)
 	return s, book{b}
@@ -325,4 +325,13 @@ func mustURL(t testing.TB, s string) *url.URL {
 		t.Fatal(err)
 	}
 	return u
+}
+
+func mustGate(t testing.TB, o access.Options) *access.Gate {
+	t.Helper()
+	g, err := access.NewGate(o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return g
 }

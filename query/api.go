@@ -67,6 +67,9 @@ type Options struct {
 	Access *access.Gate
 	// Keys are the API keys, for who administers them over the API. nil: they can't be.
 	Keys *access.Book
+	// Origins are those of the web pages that may ask, such as
+	// https://app.example.com. One that is none is an error of the caller's, and panics.
+	Origins []string
 
 	// Version is what the OpenAPI document names; "" is "dev".
 	Version string
@@ -100,6 +103,8 @@ type API struct {
 	document document
 	hub      *hub
 	served   http.Handler
+
+	protection http.CrossOriginProtection
 }
 
 // New returns an API that reads from an open ledger and its projections.
@@ -132,6 +137,11 @@ func New(o Options) *API {
 	problem.Install()
 	a := &API{o: o, mux: &routes{ServeMux: http.NewServeMux()}, opened: o.Ledger.Head().Size}
 	a.cursors = newSealer(o.Ledger.ID())
+	for _, origin := range o.Origins {
+		if err := a.protection.AddTrustedOrigin(origin); err != nil {
+			panic(err)
+		}
+	}
 	a.hub = newHub(a, o.Tail)
 	a.o.Collectors = append(slices.Clip(o.Collectors), a.hub.metrics.collectors()...)
 	a.metrics = newMetrics(&a.o)

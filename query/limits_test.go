@@ -22,7 +22,7 @@ func withLimits(t *testing.T, l access.Limits) (*served, book) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := serve(t, Options{Keys: b, Access: access.NewGate(access.Options{Keys: b, Limits: l})})
+	s := serve(t, Options{Keys: b, Access: mustGate(t, access.Options{Keys: b, Limits: l})})
 	withDoor(s)
 	return s, book{b}
 }

@@ -288,7 +288,7 @@ func (a *API) register(op *operation) {
 			err = op.access.authorize(r.Context(), &f)
 		}
 		if err == nil && method != http.MethodGet {
-			err = ownSite(r)
+			err = a.ownSite(r)
 		}
 		if err == nil {
 			err = a.counted(op, w, r, &f)

@@ -156,7 +156,7 @@ func (a *API) bundle(w http.ResponseWriter, r *http.Request, _ *filter) error {
 	}
 	h := w.Header()
 	a.forever(h)
-	h.Set("Vary", "Accept-Encoding")
+	h.Add("Vary", "Accept-Encoding")
 	if !takesGzip(r.Header.Values("Accept-Encoding")) {
 		return write(w, octets, *buffer)
 	}

@@ -50,7 +50,7 @@ type app struct {
 	args     []string
 	environ  []string
 
-	tokenFile string // of the command that runs
+	tokenFile, caFile string // of the command that runs
 }
 
 // usageError is a command that was given wrongly.

@@ -58,6 +58,7 @@ func (a *app) urlFlag(cmd *cobra.Command, url *string) {
 // tokenFlag adds the flag by which client commands get in.
 func (a *app) tokenFlag(cmd *cobra.Command) {
 	cmd.Flags().StringVar(&a.tokenFile, "token-file", "", "a `FILE` with the token that the server asks for; or set "+tokenVariable+" to the token")
+	cmd.Flags().StringVar(&a.caFile, "ca-file", "", "a `FILE` with the certificates (PEM) that the server's is to be signed by, instead of the system's")
 }
 
 // dataFlag adds the flag that names the data folder.

@@ -1,9 +1,13 @@
 package main
 
 import (
+	"crypto/tls"
+	"crypto/x509"
 	"fmt"
+	"net/http"
 	"os"
 	"strings"
+	"time"
 
 	"annals/cmd/annals/internal/client"
 	"annals/ledger/proof/tiles"
@@ -15,7 +19,15 @@ func (a *app) serverAt(url string) (*client.Client, error) {
 	if err != nil {
 		return nil, err
 	}
-	c, err := client.New(url, client.Options{Token: token})
+	o := client.Options{Token: token}
+	transport, err := a.transport()
+	if err != nil {
+		return nil, err
+	}
+	if transport != nil {
+		o.HTTP = &http.Client{Timeout: 2 * time.Minute, Transport: transport}
+	}
+	c, err := client.New(url, o)
 	if err != nil {
 		return nil, &usageError{err}
 	}
@@ -28,7 +40,34 @@ func (a *app) placeAt(url string) (*tiles.Place, error) {
 	if err != nil {
 		return nil, err
 	}
-	return tiles.Open(url, tiles.Options{Token: token})
+	o := tiles.Options{Token: token}
+	transport, err := a.transport()
+	if err != nil {
+		return nil, err
+	}
+	if transport != nil {
+		o.Client = &http.Client{Transport: transport}
+	}
+	return tiles.Open(url, o)
+}
+
+// transport trusts the authorities of --ca-file; nil where the system's do.
+func (a *app) transport() (*http.Transport, error) {
+	if a.caFile == "" {
+		return nil, nil
+	}
+	text, err := os.ReadFile(a.caFile)
+	if err != nil {
+		return nil, fmt.Errorf("the authorities can't be read: %w", err)
+	}
+	pool := x509.NewCertPool()
+	if !pool.AppendCertsFromPEM(text) {
+		return nil, usagef("--ca-file: %s holds no certificate in PEM", a.caFile)
+	}
+	return &http.Transport{
+		Proxy: http.ProxyFromEnvironment, TLSClientConfig: &tls.Config{RootCAs: pool}, MaxIdleConnsPerHost: 16,
+		ForceAttemptHTTP2: true, TLSHandshakeTimeout: 10 * time.Second, IdleConnTimeout: 90 * time.Second,
+	}, nil
 }
 
 // maxTokenFile is more than any token has.

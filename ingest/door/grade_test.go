@@ -39,7 +39,7 @@ func TestGrade(t *testing.T) {
 		t.Fatal(err)
 	}
 	s := &stream{}
-	at := open(t, door.Options{Publish: s.publish, Await: s.await, AckTimeout: time.Second, Access: access.NewGate(access.Options{Keys: book, Verify: verify})})
+	at := open(t, door.Options{Publish: s.publish, Await: s.await, AckTimeout: time.Second, Access: mustGate(t, access.Options{Keys: book, Verify: verify})})
 	const (
 		danas   = `"actor":{"type":"user","id":"usr_dana"}`
 		gates   = `"actor":{"type":"service","id":"svc_gate"}`
@@ -95,4 +95,13 @@ func TestGrade(t *testing.T) {
 			t.Errorf("%s records %s: %+v, want grade %s and producer %s", c.token, c.names, d, c.grade, c.producer)
 		}
 	}
+}
+
+func mustGate(t testing.TB, o access.Options) *access.Gate {
+	t.Helper()
+	g, err := access.NewGate(o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return g
 }

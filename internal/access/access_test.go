@@ -187,7 +187,7 @@ func TestAuthenticate(t *testing.T) {
 	b := mustBook(t, &disk{})
 	_, token := add(t, b, "one", "*")
 	var why error
-	g := NewGate(Options{Keys: b, Now: func() time.Time { return now }, Refused: func(_ *http.Request, err error) { why = err }})
+	g := mustGate(t, Options{Keys: b, Now: func() time.Time { return now }, Refused: func(_ *http.Request, err error) { why = err }})
 	for _, c := range []struct {
 		headers []string
 		in      bool
@@ -312,4 +312,13 @@ func TestBookIsShared(t *testing.T) {
 		}
 	}
 	wg.Wait()
+}
+
+func mustGate(t testing.TB, o Options) *Gate {
+	t.Helper()
+	g, err := NewGate(o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return g
 }

@@ -21,6 +21,10 @@ type Options struct {
 	// holds nothing secret. nil: nobody is.
 	Refused func(r *http.Request, why error)
 
+	// Certificates are the clients' certificates that need no token, once the TLS
+	// listener has verified them.
+	Certificates []Certificate
+
 	Limits Limits
 
 	Now func() time.Time // nil: [time.Now]
@@ -29,16 +33,24 @@ type Options struct {
 // Gate finds out who asks. A nil gate is that of a server without access control:
 // everybody is a developer, who may do everything.
 type Gate struct {
-	o      Options
-	limits *limiter
+	o            Options
+	limits       *limiter
+	certificates certificates
 }
 
-// NewGate returns a gate.
-func NewGate(o Options) *Gate {
+// NewGate returns a gate. The error says what of the certificates or limits can't be.
+func NewGate(o Options) (*Gate, error) {
 	if o.Now == nil {
 		o.Now = time.Now
 	}
-	return &Gate{o, newLimiter(o.Limits)}
+	if err := o.Limits.Check(); err != nil {
+		return nil, err
+	}
+	known, err := parseCertificates(o.Certificates)
+	if err != nil {
+		return nil, err
+	}
+	return &Gate{o, newLimiter(o.Limits), known}, nil
 }
 
 // Enter returns who a request comes from, and takes it off what their token may ask.
@@ -73,8 +85,9 @@ const maxToken = 16 << 10
 // nobody's but the operator's.
 const notGood = "the token is not good here; get a new one, or ask an administrator of this server (its log says why)"
 
-// Authenticate returns who a request comes from. It reads the Authorization header
-// and nothing else: what stands in a URL lets nobody in. The error is a problem.
+// Authenticate returns who a request comes from. It reads the Authorization header,
+// and where there is none the client's certificate; what stands in a URL lets nobody
+// in. The error is a problem.
 func (g *Gate) Authenticate(r *http.Request) (*Principal, error) {
 	if g == nil {
 		return developer, nil
@@ -101,6 +114,9 @@ var errNoToken = errors.New("no bearer token came")
 func (g *Gate) authenticate(r *http.Request) (*Principal, error) {
 	given := r.Header.Values("Authorization")
 	if len(given) == 0 {
+		if r.TLS != nil && len(r.TLS.VerifiedChains) > 0 {
+			return g.certificates.find(r.TLS)
+		}
 		return nil, errNoToken
 	}
 	if len(given) > 1 {

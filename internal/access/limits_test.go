@@ -20,7 +20,7 @@ func limited(t *testing.T, o Limits) (g *Gate, clock *time.Time, one, two *http.
 		return &http.Request{Header: http.Header{"Authorization": {"Bearer " + token}}}
 	}
 	one, two = request("one"), request("two")
-	return NewGate(Options{Keys: b, Limits: o, Now: func() time.Time { return at }}), &at, one, two
+	return mustGate(t, Options{Keys: b, Limits: o, Now: func() time.Time { return at }}), &at, one, two
 }
 
 // TestRate: a token that asks too often is told when to come again, and takes

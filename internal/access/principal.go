@@ -17,6 +17,8 @@ const (
 	ByNothing Kind = "nothing" // access is not configured: development
 	ByKey     Kind = "key"     // an API key
 	ByOIDC    Kind = "oidc"    // a token of the OpenID provider
+
+	ByCertificate Kind = "certificate" // a client's certificate
 )
 
 // Grant is what may be done, and where.

@@ -160,7 +160,7 @@ func door(t testing.TB, v *Verifier) *httptest.Server {
 	if err != nil {
 		t.Fatal(err)
 	}
-	g := access.NewGate(access.Options{Keys: book, Verify: v.Verify})
+	g := mustGate(t, access.Options{Keys: book, Verify: v.Verify})
 	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		p, err := g.Authenticate(r)
 		if err == nil {
@@ -268,4 +268,13 @@ func TestConfigIsChecked(t *testing.T) {
 			t.Errorf("%s: taken", name)
 		}
 	}
+}
+
+func mustGate(t testing.TB, o access.Options) *access.Gate {
+	t.Helper()
+	g, err := access.NewGate(o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return g
 }

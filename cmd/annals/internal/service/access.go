@@ -2,6 +2,7 @@ package service
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"net"
@@ -24,6 +25,19 @@ func (s *Service) admit() error {
 	}
 	if s.book, err = accessfile.Load(s.o.Data); err != nil {
 		return err
+	}
+	if s.o.TLS != (accessfile.TLS{}) {
+		if s.tls, err = s.o.TLS.Config(s.o.Logger); err != nil {
+			return err
+		}
+	}
+	if len(s.o.Access.Certificates) > 0 {
+		if s.o.TLS.ClientCA == "" {
+			return errors.New("certificates in the access configuration: say who signs them with --tls-client-ca")
+		}
+		if s.book, err = accessfile.LoadOrNew(s.o.Data); err != nil {
+			return err
+		}
 	}
 	if c := s.o.Access.OIDC; c != nil {
 		if s.provider, err = oidc.New(oidc.Options{Config: *c}); err != nil {
@@ -58,20 +72,25 @@ func (s *Service) admitNATS() error {
 }
 
 // sayAccess says at each start who is let in, and opens the gate that lets them.
-func (s *Service) sayAccess() {
+func (s *Service) sayAccess() error {
 	if s.book == nil {
 		s.o.Logger.Warn("DEVELOPMENT MODE: no access is configured, so every process of this machine reads and writes everything; " +
 			"`annals access add`, while this is stopped, makes the first key and ends it")
-		return
+		return nil
+	}
+	if host, _, err := net.SplitHostPort(s.o.Listen); err == nil && s.tls == nil && !loopback(host) {
+		s.o.Logger.Warn("tokens come in over plain HTTP, which whoever is on the way can read: serve HTTPS with --tls-cert and --tls-key, or put something that does in front")
 	}
 	if accessfile.Exposed(s.o.Data) {
 		s.o.Logger.Warn("the API keys' file can be read or written by others than its owner; `chmod 600` it", "file", accessfile.Path(s.o.Data))
 	}
-	o := access.Options{Keys: s.book, Refused: s.refused, Limits: s.o.Access.Limits}
+	o := access.Options{Keys: s.book, Refused: s.refused, Certificates: s.o.Access.Certificates, Limits: s.o.Access.Limits}
 	if s.provider != nil {
 		o.Verify = s.provider.Verify
 	}
-	s.gate = access.NewGate(o)
+	var err error
+	s.gate, err = access.NewGate(o)
+	return err
 }
 
 // refused notes who was not let in. Why holds nothing that lets anybody in.

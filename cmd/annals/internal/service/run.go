@@ -42,7 +42,7 @@ func (s *Service) run() error {
 		Ready: s.Ready, Version: s.o.Version, Logger: s.o.Logger,
 		Submit: s.Submit, Hole: s.Hole,
 		TrimHeld: s.TrimHeld, Collectors: []prometheus.Collector{trimCollector{s}, holeCollector{s}, s.signer},
-		Access: s.gate, Keys: s.book,
+		Access: s.gate, Keys: s.book, Origins: s.o.Access.Origins,
 		Checkpoint: s.checkpoint, AwaitCheckpoint: s.awaitCheckpoint, SignHead: s.signer.SignHead, Mark: s.lastMark, Retired: s.retired,
 	})
 	door.Register(s.api.Huma(), door.Options{

@@ -11,6 +11,7 @@ package service
 import (
 	"cmp"
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
@@ -54,6 +55,8 @@ type Options struct {
 	// NotDurable goes on with a cluster that doesn't show that it syncs before it
 	// acknowledges.
 	NotDurable bool
+	// TLS names the files that HTTPS is served by; the zero value is plain HTTP.
+	TLS accessfile.TLS
 	// Access says who is let in beside the holders of API keys.
 	Access accessfile.Config
 	// Checkpoint is how often a growing ledger gets a signed checkpoint; 0: each
@@ -107,6 +110,7 @@ type Service struct {
 	unvouched   *ingest.Publisher // of what comes by request/reply
 	replies     *door.Service
 	book        *access.Book // API keys; nil: access is not configured
+	tls         *tls.Config  // nil: plain HTTP
 	provider    *oidc.Verifier
 	gate        *access.Gate // nil: development mode
 	api         *query.API
@@ -143,10 +147,15 @@ func (s *Service) start(ctx context.Context) error {
 	if err := s.admit(); err != nil {
 		return err
 	}
-	s.sayAccess()
+	if err := s.sayAccess(); err != nil {
+		return err
+	}
 	var err error
 	if s.http, err = net.Listen("tcp", s.o.Listen); err != nil {
 		return fmt.Errorf("can't listen for HTTP; choose another port with --listen (0 takes any free one): %w", err)
+	}
+	if s.tls != nil {
+		s.http = tls.NewListener(s.http, s.tls)
 	}
 	if err := s.begin(); err != nil {
 		return err
@@ -308,7 +317,11 @@ func (s *Service) URL() string {
 	if asked, _, err := net.SplitHostPort(s.o.Listen); err == nil && addr.IP.IsUnspecified() {
 		host = cmp.Or(asked, "0.0.0.0") // the listener itself says [::] for that
 	}
-	return "http://" + net.JoinHostPort(host, strconv.Itoa(addr.Port))
+	scheme := "http"
+	if s.tls != nil {
+		scheme = "https"
+	}
+	return scheme + "://" + net.JoinHostPort(host, strconv.Itoa(addr.Port))
 }
 
 // NATSURL is where producers connect to; "" when none are let in.
