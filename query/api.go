@@ -11,6 +11,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"annals/internal/access"
 	"annals/internal/problem"
 	"annals/ledger"
 	"annals/ledger/proof"
@@ -64,9 +65,14 @@ type Options struct {
 	// nil where nothing is, and the number that the next control statement has to have.
 	// nil: nothing is, and the ledger's own.
 	Hole func(ctx context.Context) (hole *Hole, control uint64)
-	// Restricted says that only who is allowed to reaches the API: then tiles are kept
-	// by whoever asked for them, and by no cache on the way.
-	Restricted bool
+	// Access says who asks, and keeps what is theirs out of the caches on the way. nil:
+	// everybody may do everything.
+	Access *access.Gate
+	// Keys are the API keys, for who administers them over the API. nil: they can't be.
+	Keys *access.Book
+	// Origins are those of the web pages that may ask, such as
+	// https://app.example.com. One that is none is an error of the caller's, and panics.
+	Origins []string
 
 	// Version is what the OpenAPI document names; "" is "dev".
 	Version string
@@ -100,6 +106,8 @@ type API struct {
 	document document
 	hub      *hub
 	served   http.Handler
+
+	protection http.CrossOriginProtection
 }
 
 // New returns an API that reads from an open ledger and its projections.
@@ -135,6 +143,11 @@ func New(o Options) *API {
 	problem.Install()
 	a := &API{o: o, mux: &routes{ServeMux: http.NewServeMux()}, opened: o.Ledger.Head().Size}
 	a.cursors = newSealer(o.Ledger.ID())
+	for _, origin := range o.Origins {
+		if err := a.protection.AddTrustedOrigin(origin); err != nil {
+			panic(err)
+		}
+	}
 	a.hub = newHub(a, o.Tail)
 	a.o.Collectors = append(slices.Clip(o.Collectors), a.hub.metrics.collectors()...)
 	a.metrics = newMetrics(&a.o)
@@ -166,6 +179,13 @@ func config(version string) huma.Config {
 					"`record` is what was published, byte for byte but for white space around it. " +
 					"Percent-encode ids in paths: `/` is `%2F`.",
 				License: &huma.License{Name: "Apache-2.0", Identifier: "Apache-2.0"},
+			},
+			Components: &huma.Components{
+				Schemas: huma.NewMapRegistry("#/components/schemas/", huma.DefaultSchemaNamer),
+				SecuritySchemes: map[string]*huma.SecurityScheme{securityName: {
+					Type: "http", Scheme: "bearer",
+					Description: "An API key, or a token of the OpenID provider that the server knows. A server in development mode asks for none.",
+				}},
 			},
 		},
 		// "json" is what huma looks up for application/problem+json.

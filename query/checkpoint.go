@@ -20,7 +20,7 @@ func (a *API) checkpoint(w http.ResponseWriter, _ *http.Request, _ *filter) erro
 	}
 	note = a.o.Witnesses.dress(size, note)
 	// It is another one a second later. Whoever keeps it asks whether it still is.
-	w.Header().Set("Cache-Control", "no-cache")
+	w.Header().Set("Cache-Control", a.kept("no-cache"))
 	return write(w, plainText, note)
 }
 
@@ -43,4 +43,13 @@ func (a *API) published() uint64 {
 	}
 	size, _ := a.o.Checkpoint()
 	return size
+}
+
+// kept adds to a Cache-Control whose it is: behind access it is the asker's own, and
+// no cache on the way keeps it.
+func (a *API) kept(how string) string {
+	if a.o.Access != nil {
+		return "private, " + how
+	}
+	return how
 }

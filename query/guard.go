@@ -6,11 +6,13 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"net/url"
 	"path"
 	"runtime/debug"
 	"strings"
 	"time"
 
+	"annals/internal/access"
 	"annals/internal/problem"
 
 	"github.com/oklog/ulid/v2"
@@ -25,7 +27,7 @@ func (a *API) guard(next http.Handler) http.Handler {
 		r = r.WithContext(problem.WithRequestID(r.Context(), id))
 		h := w.Header()
 		h.Set("X-Request-Id", id)
-		h.Set("X-Content-Type-Options", "nosniff")
+		secure(h, r)
 		h.Set("Cache-Control", "no-store") // what people did is no business of a cache's
 		if r.Body != nil {
 			r.Body = http.MaxBytesReader(w, r.Body, a.o.MaxBody)
@@ -38,6 +40,15 @@ func (a *API) guard(next http.Handler) http.Handler {
 			}
 			a.done(sw, r, time.Since(start))
 		}()
+		if err := access.CheckURL(r.URL); err != nil {
+			// It is nowhere to be seen: in no log, and not in the answer.
+			r.URL = &url.URL{Path: "/"}
+			a.refuse(sw, r, err)
+			return
+		}
+		if a.cors(sw, r) {
+			return
+		}
 		next.ServeHTTP(sw, r)
 	})
 }

@@ -66,7 +66,7 @@ func (a *API) history(w http.ResponseWriter, _ *http.Request, _ *filter) error {
 	if err != nil {
 		return err
 	}
-	w.Header().Set("Cache-Control", "no-cache")
+	w.Header().Set("Cache-Control", a.kept("no-cache"))
 	return writeJSON(w, h)
 }
 

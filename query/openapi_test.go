@@ -21,6 +21,7 @@ import (
 // withDoor adds a door that publishes nowhere: only its document is of interest.
 func withDoor(s *served) {
 	door.Register(s.api.Huma(), door.Options{
+		Access: s.api.o.Access,
 		Publish: func(context.Context, string, []byte) (func(context.Context) (ingest.Ack, error), error) {
 			return func(context.Context) (ingest.Ack, error) { return ingest.Ack{Sequence: 1}, nil }, nil
 		},
@@ -191,6 +192,9 @@ func TestAnswersFitTheirSchemas(t *testing.T) {
 		{"POST", "/v1/indexes/rebuild", "/v1/indexes/rebuild", ""},
 		{"POST", "/v1/indexes/rebuild", "/v1/indexes/rebuild?nonsense=1", ""},
 		{"GET", "/v1/ledger", "/v1/ledger", ""}, // rebuilt, or being rebuilt
+		{"GET", "/v1/access/keys", "/v1/access/keys", ""},
+		{"POST", "/v1/access/keys", "/v1/access/keys", "{}"},
+		{"DELETE", "/v1/access/keys/{id}", "/v1/access/keys/0011223344556677", ""},
 		{"GET", "/healthz", "/healthz", ""},
 		{"GET", "/readyz", "/readyz", ""},
 		{"GET", "/metrics", "/metrics", ""},

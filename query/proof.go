@@ -42,22 +42,25 @@ func (a *API) proof(w http.ResponseWriter, r *http.Request, f *filter) error {
 	return write(w, plainText, receipts[0].Text())
 }
 
+// noSuchRecord is what is said of an entry that is not there, of another
+// workspace's, and of any in a workspace that the token doesn't name.
+func noSuchRecord(f *filter) error {
+	return problem.New(problem.NoSuchRecord, "the workspace has no entry %s; check the ULID and the workspace", f.ulid)
+}
+
 // entryOf reads the entry that a request names by its ULID. A ULID is guessable,
 // so the workspace is compared as well; the refusal doesn't tell another
 // workspace's entry from none.
 func (a *API) entryOf(f *filter) (chain.Leaf, chain.Hash, error) {
-	absent := func() error {
-		return problem.New(problem.NoSuchRecord, "the workspace has no entry %s; check the ULID and the workspace", f.ulid)
-	}
 	_, index := chain.SplitULID(f.ulid)
 	leaf, hash, err := a.o.Ledger.Get(index)
 	switch {
 	case errors.Is(err, ledger.ErrNotFound):
-		return leaf, hash, absent()
+		return leaf, hash, noSuchRecord(f)
 	case err != nil:
 		return leaf, hash, err
 	case leaf.Entry.ULID != f.ulid, leaf.Entry.Workspace != a.o.Ledger.Tag(f.workspace):
-		return leaf, hash, absent()
+		return leaf, hash, noSuchRecord(f)
 	}
 	return leaf, hash, nil
 }

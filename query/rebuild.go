@@ -74,15 +74,3 @@ func (a *API) rebuild(w http.ResponseWriter, _ *http.Request, _ *filter) error {
 	w.Header().Set("Location", "/v1/ledger") // where to see how far it is
 	return writeStatus(w, http.StatusAccepted, jsonMedia, body)
 }
-
-// ownSite refuses a request that changes something and that a page of another
-// site makes a browser send: Sec-Fetch-Site shows it, or where that is missing
-// Origin. Whoever is no browser sends neither. What has a body is safe from such
-// pages by its content type; this is for what has none.
-func ownSite(r *http.Request) error {
-	var protection http.CrossOriginProtection
-	if err := protection.Check(r); err != nil {
-		return problem.New(problem.CrossSite, "").From(err)
-	}
-	return nil
-}

@@ -29,6 +29,7 @@ type served struct {
 	client *http.Client
 	disk   vfs.FS
 	stop   func()
+	token  string // sent with each request, unless it is ""
 }
 
 func serve(t testing.TB, o Options) *served {
@@ -136,6 +137,9 @@ func (s *served) send(method, path, body string, header ...string) answered {
 	r, err := http.NewRequest(method, s.url+path, strings.NewReader(body))
 	if err != nil {
 		s.t.Fatal(err)
+	}
+	if s.token != "" {
+		r.Header.Set("Authorization", "Bearer "+s.token)
 	}
 	for i := 0; i < len(header); i += 2 {
 		r.Header.Set(header[i], header[i+1])

@@ -30,9 +30,14 @@ const (
 // that has not arrived whole within 750 ms is cut off: that its client stalls is
 // no fault of the stop.
 func (a *API) Serve(ctx context.Context, l net.Listener) error {
+	return a.serve(ctx, l, readHeaderTimeout)
+}
+
+// serve is Serve, with a bound on how long a header may take to arrive.
+func (a *API) serve(ctx context.Context, l net.Listener, header time.Duration) error {
 	srv := &http.Server{
 		Handler:           a,
-		ReadHeaderTimeout: readHeaderTimeout,
+		ReadHeaderTimeout: header,
 		ReadTimeout:       readTimeout,
 		WriteTimeout:      writeTimeout,
 		IdleTimeout:       idleTimeout,

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"annals/internal/access"
 	"annals/internal/problem"
 	"annals/ledger"
 	"annals/ledger/chain"
@@ -88,7 +89,8 @@ func (a *API) tail(w http.ResponseWriter, r *http.Request, f *filter) error {
 	h.Set("Cache-Control", "no-store")
 	h.Set("X-Accel-Buffering", "no") // nginx would gather it
 	h.Set("Connection", "close")     // its deadlines are no others'
-	ctx, cancel := context.WithCancel(r.Context())
+	// A token that ends takes its streams along.
+	ctx, cancel := access.From(r.Context()).Alive(r.Context())
 	defer cancel()
 	defer context.AfterFunc(a.hub.stopped, cancel)()
 	s := stream{hub: a.hub, listener: l, ctx: ctx, item: newItem(a, &filter{workspace: f.workspace, sentence: f.sentence})}

@@ -121,11 +121,11 @@ func (a *API) named(r *http.Request) (t tileName, from, to uint64, err error) {
 
 // forever has an answer kept: it is the same as long as the ledger is.
 func (a *API) forever(h http.Header) {
-	who := "public"
-	if a.o.Restricted {
-		who = "private"
+	how := "max-age=31536000, immutable"
+	if a.o.Access == nil {
+		how = "public, " + how
 	}
-	h.Set("Cache-Control", who+", max-age=31536000, immutable")
+	h.Set("Cache-Control", a.kept(how))
 }
 
 // tile answers with a tile of hashes.
@@ -156,7 +156,7 @@ func (a *API) bundle(w http.ResponseWriter, r *http.Request, _ *filter) error {
 	}
 	h := w.Header()
 	a.forever(h)
-	h.Set("Vary", "Accept-Encoding")
+	h.Add("Vary", "Accept-Encoding")
 	if !takesGzip(r.Header.Values("Accept-Encoding")) {
 		return write(w, octets, *buffer)
 	}

@@ -11,6 +11,7 @@ import (
 	"strings"
 	"testing"
 
+	"annals/internal/access"
 	"annals/ledger/chain"
 
 	"github.com/transparency-dev/tessera/api/layout"
@@ -192,7 +193,8 @@ func (s *served) same(path string, want []byte) {
 // TestBundleEncoding: entries are compressed for whoever takes that, hashes for
 // nobody: they are as random as hashes are.
 func TestBundleEncoding(t *testing.T) {
-	s := serve(t, Options{Restricted: true})
+	s, book := behind(t, Options{})
+	s.token = book.mint(t, access.Audit, access.Everywhere)
 	s.fill("ws", 300)
 	s.settle()
 	plain := s.do("GET", "/tile/entries/000", "Accept-Encoding", "identity")

@@ -107,7 +107,7 @@ func TestCloudTrail(t *testing.T) {
 		users[e.user()]++
 		services[e.EventSource]++
 	}
-	c, err := client.New(s.url)
+	c, err := client.New(s.url, client.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}

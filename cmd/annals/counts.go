@@ -40,7 +40,7 @@ linked, session, ip, or dimension.NAME. --by kind counts every kind.
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return a.runCounts(cmd.Context(), &f) },
 	}
-	urlFlag(cmd, &f.url)
+	a.urlFlag(cmd, &f.url)
 	f.add(cmd)
 	fl := cmd.Flags()
 	fl.StringVar(&f.by, "by", "", "what to count by: day, hour, or a `FIELD`")
@@ -81,7 +81,7 @@ func (a *app) runCounts(ctx context.Context, f *countsFlags) error {
 	if err != nil {
 		return err
 	}
-	c, err := serverAt(f.url)
+	c, err := a.serverAt(f.url)
 	if err != nil {
 		return err
 	}

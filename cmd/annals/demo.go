@@ -83,7 +83,7 @@ func (a *app) show(ctx context.Context, s *service.Service) error {
 	if err := published.Check(); err != nil {
 		return err
 	}
-	c, err := client.New(s.URL())
+	c, err := client.New(s.URL(), client.Options{})
 	if err != nil {
 		return err
 	}

@@ -15,6 +15,9 @@ const prefix = "ANNALS_"
 // every process of the machine. The NATS configurations in deploy read it too.
 const passwordVariable = prefix + "NATS_PASSWORD"
 
+// tokenVariable has no flag for the same reason.
+const tokenVariable = prefix + "TOKEN"
+
 // fromEnvironment sets the flags that the command line left out. A variable that
 // no command knows is an error: one that is misspelt must not be the default in
 // silence. Nor may an empty one.
@@ -43,7 +46,7 @@ func (a *app) fromEnvironment(cmd *cobra.Command) error {
 }
 
 func variables(root *cobra.Command) []string {
-	names := []string{passwordVariable}
+	names := []string{passwordVariable, tokenVariable}
 	for _, cmd := range root.Commands() {
 		cmd.Flags().VisitAll(func(f *pflag.Flag) {
 			if f.Name != "help" {

@@ -52,7 +52,7 @@ be clean is not written; the exit code is then that of verify.
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return a.runEvidence(cmd.Context(), &f) },
 	}
-	urlFlag(cmd, &f.url)
+	a.urlFlag(cmd, &f.url)
 	f.add(cmd)
 	fl := cmd.Flags()
 	fl.StringVar(&f.key, "key", "", "the ledger's verifier key: `VKEY`")
@@ -131,7 +131,7 @@ func (a *app) runEvidence(ctx context.Context, f *evidenceFlags) error {
 	if err != nil {
 		return err
 	}
-	c, err := serverAt(f.url)
+	c, err := a.serverAt(f.url)
 	if err != nil {
 		return err
 	}

@@ -49,6 +49,7 @@ another ledger, or of another history of this one, is left as it is.`,
 	}
 	dataFlag(cmd, &e.data)
 	cmd.Flags().StringVar(&e.url, "url", "", "export what this server shows: `URL`")
+	a.tokenFlag(cmd)
 	cmd.Flags().StringVar(&e.key, "key", "", "the ledger's verifier key: `VKEY`")
 	cmd.Flags().StringVarP(&e.dir, "output", "o", "", "the `DIR` to write to")
 	return cmd
@@ -74,7 +75,7 @@ func (a *app) runExport(ctx context.Context, e *exporting) error {
 	}}
 	var err error
 	if e.url != "" {
-		err = e.fromURL(ctx, &o)
+		err = a.exportURL(ctx, e, &o)
 	} else {
 		err = e.fromData(ctx, &o)
 	}
@@ -85,8 +86,8 @@ func (a *app) runExport(ctx context.Context, e *exporting) error {
 	return nil
 }
 
-func (e *exporting) fromURL(ctx context.Context, o *export.Options) (err error) {
-	place, err := tiles.Open(e.url, tiles.Options{})
+func (a *app) exportURL(ctx context.Context, e *exporting, o *export.Options) (err error) {
+	place, err := a.placeAt(e.url)
 	if err != nil {
 		return err
 	}

@@ -7,8 +7,6 @@ import (
 	"strconv"
 	"strings"
 
-	"annals/cmd/annals/internal/client"
-
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 )
@@ -31,15 +29,6 @@ func (a *app) filled(cmd *cobra.Command) error {
 		}
 	})
 	return wrong
-}
-
-// serverAt is the client of the server that --url names.
-func serverAt(url string) (*client.Client, error) {
-	c, err := client.New(url)
-	if err != nil {
-		return nil, &usageError{err}
-	}
-	return c, nil
 }
 
 // textual reports whether a flag takes any text, the empty one too.

@@ -54,7 +54,7 @@ nothing. The private key is read here, from --data or --key, and is not sent.`,
 			return a.runGap(cmd.Context(), &f)
 		},
 	}
-	urlFlag(cmd, &f.url)
+	a.urlFlag(cmd, &f.url)
 	dataFlag(cmd, &f.data)
 	operatorKeyFlag(cmd, &f.keys)
 	cmd.Flags().StringVar(&f.reason, "reason", "", "why the messages are given up, in words: `TEXT`")
@@ -69,7 +69,11 @@ nothing. The private key is read here, from --data or --key, and is not sent.`,
 const gapTries = 5
 
 func (a *app) runGap(ctx context.Context, f *gapFlags) error {
-	at, err := control.Look(ctx, f.url)
+	c, err := a.serverAt(f.url)
+	if err != nil {
+		return err
+	}
+	at, err := control.Look(ctx, c)
 	if err != nil {
 		return err
 	}
@@ -95,7 +99,7 @@ func (a *app) runGap(ctx context.Context, f *gapFlags) error {
 	if err != nil {
 		return err
 	}
-	answer, err := submitGap(ctx, f, at, hole, signers)
+	answer, err := submitGap(ctx, c, f, at, hole, signers)
 	if err != nil {
 		return err
 	}
@@ -109,10 +113,10 @@ func (a *app) runGap(ctx context.Context, f *gapFlags) error {
 
 // submitGap signs and submits, with each key that may be the one in force, and anew
 // where another control message came first.
-func submitGap(ctx context.Context, f *gapFlags, at *control.Standing, hole control.Hole, signers [][]chain.Signer) (answer control.Answer, err error) {
+func submitGap(ctx context.Context, c *client.Client, f *gapFlags, at *control.Standing, hole control.Hole, signers [][]chain.Signer) (answer control.Answer, err error) {
 	for try := 0; try < gapTries; try++ {
 		for _, together := range signers {
-			answer, err = control.Submit(ctx, f.url, control.SealGap(at, &hole, f.reason, together...))
+			answer, err = control.Submit(ctx, c, control.SealGap(at, &hole, f.reason, together...))
 			var p *client.Problem
 			if !errors.As(err, &p) || p.Code != "control_refused" {
 				break // another key would not do better
@@ -122,7 +126,7 @@ func submitGap(ctx context.Context, f *gapFlags, at *control.Standing, hole cont
 		if !errors.As(err, &p) || p.Code != "control_raced" {
 			return answer, err
 		}
-		now, err := control.Look(ctx, f.url)
+		now, err := control.Look(ctx, c)
 		switch {
 		case err != nil:
 			return answer, err

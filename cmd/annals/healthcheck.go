@@ -18,7 +18,7 @@ is well; else says what is not, and exits with 1.`,
   annals healthcheck --url http://127.0.0.1:9090`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			c, err := serverAt(url)
+			c, err := a.serverAt(url)
 			if err != nil {
 				return err
 			}
@@ -27,6 +27,6 @@ is well; else says what is not, and exits with 1.`,
 			return c.Ready(ctx)
 		},
 	}
-	urlFlag(cmd, &url)
+	a.urlFlag(cmd, &url)
 	return cmd
 }

@@ -131,6 +131,7 @@ ledger of a running server ever named, with the sizes that each is in force for
 	}
 	dataFlag(cmd, &data)
 	cmd.Flags().StringVar(&url, "url", "", "the `URL` of a running server, instead of --data")
+	a.tokenFlag(cmd)
 	return cmd
 }
 
@@ -155,10 +156,11 @@ func (a *app) listHeld(data string) error {
 
 // listNamed lists what a ledger names.
 func (a *app) listNamed(cmd *cobra.Command, url string) error {
-	if _, err := serverAt(url); err != nil {
+	c, err := a.serverAt(url)
+	if err != nil {
 		return err
 	}
-	history, err := succession.History(cmd.Context(), url)
+	history, err := succession.History(cmd.Context(), c)
 	if err != nil {
 		return err
 	}
@@ -184,18 +186,19 @@ type changeFlags struct {
 	root           []string
 }
 
-func (f *changeFlags) add(cmd *cobra.Command) {
+func (f *changeFlags) add(a *app, cmd *cobra.Command) {
 	dataFlag(cmd, &f.data)
-	urlFlag(cmd, &f.url)
+	a.urlFlag(cmd, &f.url)
 	cmd.Flags().StringArrayVar(&f.root, "root-key", nil, "the `FILE` of the root key, where it isn't kept in the data folder; repeat it where several must sign")
 	cmd.Flags().StringVar(&f.why, "why", "", "the reason, as free `TEXT`; it is kept beside the entry and may be erased")
 }
 
-func (f *changeFlags) options() (succession.Options, error) {
-	if _, err := serverAt(f.url); err != nil {
+func (f *changeFlags) options(a *app) (succession.Options, error) {
+	c, err := a.serverAt(f.url)
+	if err != nil {
 		return succession.Options{}, err
 	}
-	return succession.Options{URL: f.url, Keys: filepath.Join(f.data, datadir.Keys), Root: f.root, Why: f.why}, nil
+	return succession.Options{Server: c, Keys: filepath.Join(f.data, datadir.Keys), Root: f.root, Why: f.why}, nil
 }
 
 func (a *app) keysRotate() *cobra.Command {
@@ -229,7 +232,7 @@ again.`,
 			if mldsa {
 				algorithm = chain.AlgorithmMLDSA44
 			}
-			o, err := f.options()
+			o, err := f.options(a)
 			if err != nil {
 				return err
 			}
@@ -240,7 +243,7 @@ again.`,
 			return a.changed("rotated", change)
 		},
 	}
-	f.add(cmd)
+	f.add(a, cmd)
 	cmd.Flags().StringVar(&role, "role", "checkpoint", "which key: `ROLE` is checkpoint, ledger, heads or operator")
 	cmd.Flags().BoolVar(&mldsa, "mldsa", false, "the ML-DSA-44 key that signs checkpoints on a second line; where there is none, the first")
 	return cmd
@@ -273,7 +276,7 @@ signs. Give auditors the new key.`,
 					return usagef("--role is checkpoint, ledger, heads or operator, not %q", role)
 				}
 			}
-			o, err := f.options()
+			o, err := f.options(a)
 			if err != nil {
 				return err
 			}
@@ -284,7 +287,7 @@ signs. Give auditors the new key.`,
 			return a.changed("revoked", change)
 		},
 	}
-	f.add(cmd)
+	f.add(a, cmd)
 	cmd.Flags().StringVar(&key, "key", "", "the `ID` of the key, 64 hexadecimal digits")
 	cmd.Flags().StringVar(&role, "role", "", "the key's `ROLE`, where the server doesn't list it: it was lost before a checkpoint covered it")
 	return cmd

@@ -107,7 +107,7 @@ func (l *load) overHTTP(name string) {
 			ids, lines = append(ids, id), append(lines, killRecord(id))
 		}
 		for answered := false; !answered; {
-			c, err := client.New(l.server.Load().url)
+			c, err := client.New(l.server.Load().url, client.Options{})
 			if err != nil {
 				l.t.Error(err)
 				return

@@ -49,6 +49,8 @@ type app struct {
 	out, err io.Writer
 	args     []string
 	environ  []string
+
+	tokenFile, caFile string // of the command that runs
 }
 
 // usageError is a command that was given wrongly.

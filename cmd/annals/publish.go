@@ -36,14 +36,14 @@ order mark at the beginning of the file is passed over.`,
 			if workspace != "" && !activity.ValidWorkspace(workspace) {
 				return usagef("--workspace %q is no legal name: it is 1 to %d of A-Z a-z 0-9 _ -, not beginning with _", workspace, activity.MaxWorkspace)
 			}
-			c, err := serverAt(url)
+			c, err := a.serverAt(url)
 			if err != nil {
 				return err
 			}
 			return a.runPublish(cmd.Context(), args[0], upload.Options{Client: c, Workspace: workspace})
 		},
 	}
-	urlFlag(cmd, &url)
+	a.urlFlag(cmd, &url)
 	cmd.Flags().StringVar(&workspace, "workspace", "", "the workspace of all records; one that names another is rejected")
 	return cmd
 }

@@ -37,7 +37,7 @@ itself when this command is interrupted.`,
 			case here && there:
 				return usagef("--data is for a server that is stopped, --url for one that runs; give one of them")
 			case there, !here && url != "": // the environment's
-				c, err := serverAt(url)
+				c, err := a.serverAt(url)
 				if err != nil {
 					return err
 				}
@@ -48,6 +48,7 @@ itself when this command is interrupted.`,
 	}
 	dataFlag(cmd, &data)
 	cmd.Flags().StringVar(&url, "url", "", "the `URL` of a running server, instead of --data")
+	a.tokenFlag(cmd)
 	return cmd
 }
 

@@ -72,7 +72,7 @@ code that ` + "`annals verify`" + ` has for what is wrong.`,
 			return a.runReceipt(cmd.Context(), v)
 		},
 	}
-	urlFlag(cmd, &v.url)
+	a.urlFlag(cmd, &v.url)
 	cmd.Flags().StringVar(&v.workspace, "workspace", "", "the workspace that the entry belongs to")
 	cmd.Flags().StringVar(&v.file, "file", "", "read the receipt in `FILE`")
 	cmd.Flags().StringVar(&v.key, "key", "", "the ledger's verifier key: `VKEY`")
@@ -92,7 +92,7 @@ func (a *app) runReceipt(ctx context.Context, v *receipting) error {
 	if v.file != "" {
 		text, err = os.ReadFile(v.file)
 	} else {
-		if c, err = serverAt(v.url); err == nil {
+		if c, err = a.serverAt(v.url); err == nil {
 			text, err = c.Receipt(ctx, v.workspace, v.ulid, !v.bare)
 		}
 	}

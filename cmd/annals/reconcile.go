@@ -13,7 +13,6 @@ import (
 	"annals/ledger"
 	"annals/ledger/chain"
 	"annals/ledger/proof"
-	"annals/ledger/proof/tiles"
 
 	"github.com/go-json-experiment/json"
 	"github.com/spf13/cobra"
@@ -87,7 +86,7 @@ could not be told.`,
 		},
 	}
 	cmd.Flags().StringVar(&v.receipts, "receipts", "", "the folder of receipts, `DIR`")
-	urlFlag(cmd, &v.url)
+	a.urlFlag(cmd, &v.url)
 	dataFlag(cmd, &v.data)
 	cmd.Flags().StringVar(&v.key, "key", "", "the ledger's verifier key: `VKEY`")
 	cmd.Flags().StringVarP(&v.output, "output", "o", "text", "text or json")
@@ -149,7 +148,7 @@ func (a *app) ledgerFor(ctx context.Context, v *reconciling) (*reconcile.Ledger,
 	if v.data != "" {
 		return ledgerIn(ctx, v.data, v.key)
 	}
-	return ledgerAt(ctx, v.url, v.key)
+	return a.ledgerAt(ctx, v.url, v.key)
 }
 
 // ledgerIn opens the ledger of a data folder.
@@ -208,16 +207,16 @@ func follow(ctx context.Context, l *reconcile.Ledger, src *ledger.Source, signed
 }
 
 // ledgerAt opens the ledger that a server shows.
-func ledgerAt(ctx context.Context, url, key string) (*reconcile.Ledger, func(), error) {
+func (a *app) ledgerAt(ctx context.Context, url, key string) (*reconcile.Ledger, func(), error) {
 	ring, err := proof.NewKeyring(key)
 	if err != nil {
 		return nil, nil, err
 	}
-	c, err := serverAt(url)
+	c, err := a.serverAt(url)
 	if err != nil {
 		return nil, nil, err
 	}
-	place, err := tiles.Open(url, tiles.Options{})
+	place, err := a.placeAt(url)
 	if err != nil {
 		return nil, nil, &usageError{err}
 	}

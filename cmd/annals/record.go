@@ -29,7 +29,7 @@ published. A ULID is guessable, so the workspace has to be given as well.`,
 			if _, err := ulid.ParseStrict(args[0]); err != nil {
 				return usagef("%q is no ULID: it is 26 characters of Crockford's base 32, as `annals timeline` prints them", args[0])
 			}
-			c, err := serverAt(url)
+			c, err := a.serverAt(url)
 			if err != nil {
 				return err
 			}
@@ -46,7 +46,7 @@ published. A ULID is guessable, so the workspace has to be given as well.`,
 			return nil
 		},
 	}
-	urlFlag(cmd, &url)
+	a.urlFlag(cmd, &url)
 	cmd.Flags().StringVar(&workspace, "workspace", "", "the workspace that the entry belongs to")
 	cmd.Flags().StringVarP(&output, "output", "o", "text", "text or json")
 	return cmd

@@ -16,7 +16,8 @@ in order for ever, shows it newest first, and lets anybody with a copy check tha
 nothing was changed, dropped or reordered.
 
 Every flag can be given as an environment variable too: --nats-listen is
-ANNALS_NATS_LISTEN. The flag wins.`,
+ANNALS_NATS_LISTEN. The flag wins. The token that a server asks for is in
+ANNALS_TOKEN or in the file that --token-file names, and on no command line.`,
 		Example: `  annals demo                                     see it work, in a temporary folder
   annals serve --data ./annals-data               run it
   annals publish activity.jsonl --workspace ws_7  record a file
@@ -40,7 +41,7 @@ ANNALS_NATS_LISTEN. The flag wins.`,
 	root.CompletionOptions.HiddenDefaultCmd = true
 	root.SetFlagErrorFunc(flagError)
 	for _, cmd := range []*cobra.Command{
-		a.serve(), a.demo(), a.publish(), a.timeline(), a.counts(), a.tail(), a.record(), a.receipt(), a.verify(), a.evidence(), a.reconcile(), a.witness(), a.export(), a.keys(), a.rebuild(), a.gap(), a.epoch(), a.bench(), a.healthcheck(), a.version(),
+		a.serve(), a.demo(), a.publish(), a.timeline(), a.counts(), a.tail(), a.record(), a.receipt(), a.verify(), a.evidence(), a.reconcile(), a.witness(), a.export(), a.access(), a.keys(), a.rebuild(), a.gap(), a.epoch(), a.bench(), a.healthcheck(), a.version(),
 	} {
 		cmd.Args = a.arguments(cmd.Args)
 		root.AddCommand(cmd)
@@ -48,9 +49,16 @@ ANNALS_NATS_LISTEN. The flag wins.`,
 	return root
 }
 
-// urlFlag adds the flag by which client commands find their server.
-func urlFlag(cmd *cobra.Command, url *string) {
+// urlFlag adds the flags by which client commands find their server, and get in.
+func (a *app) urlFlag(cmd *cobra.Command, url *string) {
 	cmd.Flags().StringVar(url, "url", "http://127.0.0.1:8080", "the server's `URL`")
+	a.tokenFlag(cmd)
+}
+
+// tokenFlag adds the flag by which client commands get in.
+func (a *app) tokenFlag(cmd *cobra.Command) {
+	cmd.Flags().StringVar(&a.tokenFile, "token-file", "", "a `FILE` with the token that the server asks for; or set "+tokenVariable+" to the token")
+	cmd.Flags().StringVar(&a.caFile, "ca-file", "", "a `FILE` with the certificates (PEM) that the server's is to be signed by, instead of the system's")
 }
 
 // dataFlag adds the flag that names the data folder.

@@ -8,6 +8,7 @@ import (
 	"os"
 	"time"
 
+	"annals/cmd/annals/internal/accessfile"
 	"annals/cmd/annals/internal/natscontext"
 	"annals/cmd/annals/internal/service"
 	"annals/cmd/annals/internal/signer"
@@ -28,6 +29,8 @@ type serveFlags struct {
 	witnesses string
 	logLevel  string
 	logFormat string
+
+	access string
 
 	trim     bool
 	replicas []string
@@ -53,6 +56,9 @@ them, but who asks for it: one that is down delays what is *witnessed*.
 
 What is folded is removed from the stream, but for a margin. Other ledgers may fold a
 cluster's stream too, so there nothing is removed until --replicas names them all.
+
+Without API keys it serves this machine alone, and says so; ` + "`annals access add`" + ` makes
+the first one, and from then on everybody is asked for a token.
 
 SIGTERM or Ctrl-C stops it cleanly: what is in flight is answered. A second one ends
 it at once, which loses nothing that was acknowledged.`,
@@ -90,7 +96,10 @@ it at once, which loses nothing that was acknowledged.`,
 	fl.StringVar(&f.o.PeerToken, "peer-token", "", "the `FILE` of the token that the replicas share, mode 0600: who shows it is given messages, with all that is secret in them")
 	fl.StringVar(&f.witnesses, "witness-policy", "", "ask the witnesses in `FILE` (C2SP tlog-policy, with URLs) to cosign each checkpoint; its quorum makes one *witnessed*")
 	fl.BoolVar(&f.o.PlainWitnesses, "insecure-witness-http", false, "ask witnesses on other machines over http too")
-	fl.BoolVar(&f.o.NoAccess, "insecure-no-access", false, "listen elsewhere than on the loopback, though anybody who reaches it reads and writes everything")
+	fl.StringVar(&f.o.TLS.Cert, "tls-cert", "", "serve HTTPS by the certificate in this `FILE`, which may be replaced while the server runs")
+	fl.StringVar(&f.o.TLS.Key, "tls-key", "", "the `FILE` of the certificate's private key")
+	fl.StringVar(&f.o.TLS.ClientCA, "tls-client-ca", "", "let in by certificates that the authorities in this `FILE` signed and the access configuration names")
+	fl.StringVar(&f.access, "access-config", "", "a `FILE` that says who is let in beside the holders of API keys: docs/access.md")
 	fl.BoolVar(&f.o.NotDurable, "insecure-not-durable", false, "use a cluster that doesn't show that it syncs before it acknowledges")
 	fl.StringVar(&f.logLevel, "log-level", "info", "debug, info, warn or error")
 	fl.StringVar(&f.logFormat, "log-format", "text", "text or json")
@@ -116,6 +125,11 @@ func (a *app) runServe(cmd *cobra.Command, f *serveFlags) error {
 	}
 	if len(f.o.Peers) > 0 && f.o.PeerToken == "" {
 		return usagef("--peer needs --peer-token, the file of the token that the replicas share: nobody else is given messages")
+	}
+	if f.access != "" {
+		if f.o.Access, err = accessfile.ReadConfig(f.access); err != nil {
+			return err
+		}
 	}
 	if f.o.Checkpoint < minCheckpoint {
 		return usagef("--checkpoint-every is %s at the least, not %s", minCheckpoint, f.o.Checkpoint)
@@ -151,7 +165,7 @@ func (a *app) announce(ctx context.Context, s *service.Service, data string) {
 	if nats == "" {
 		nats = "nobody is let in: see the log"
 	}
-	fmt.Fprintf(a.out, "HTTP    %s\nNATS    %s\ndata    %s\nledger  %s, %d entries\n", s.URL(), nats, data, s.Ledger().ID(), s.Ledger().Head().Size)
+	fmt.Fprintf(a.out, "HTTP    %s\nNATS    %s\ndata    %s\naccess  %s\nledger  %s, %d entries\n", s.URL(), nats, data, s.Access(), s.Ledger().ID(), s.Ledger().Head().Size)
 	if err := s.Ready(ctx); err != nil {
 		fmt.Fprintf(a.out, "NOT READY: %s\n", oneLine(err))
 		for s.Ready(ctx) != nil {

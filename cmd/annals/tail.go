@@ -41,7 +41,7 @@ nothing is shown twice. --after goes on behind an entry that was shown another d
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return a.runTail(cmd.Context(), &f) },
 	}
-	urlFlag(cmd, &f.url)
+	a.urlFlag(cmd, &f.url)
 	f.add(cmd)
 	fl := cmd.Flags()
 	fl.BoolVarP(&f.follow, "follow", "f", false, "go on with what is recorded from now on")
@@ -78,7 +78,7 @@ func (a *app) runTail(ctx context.Context, f *tailFlags) error {
 	if err != nil {
 		return err
 	}
-	c, err := serverAt(f.url)
+	c, err := a.serverAt(f.url)
 	if err != nil {
 		return err
 	}

@@ -43,7 +43,7 @@ Records and conflicts are shown; --kind asks for other kinds of entries.
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return a.runTimeline(cmd.Context(), &f) },
 	}
-	urlFlag(cmd, &f.url)
+	a.urlFlag(cmd, &f.url)
 	f.add(cmd)
 	fl := cmd.Flags()
 	fl.StringVar(&f.order, "order", "recorded", "in the `ORDER` in which things were recorded, or occurred")
@@ -85,7 +85,7 @@ func (a *app) runTimeline(ctx context.Context, f *timelineFlags) error {
 	if err != nil {
 		return err
 	}
-	c, err := serverAt(f.url)
+	c, err := a.serverAt(f.url)
 	if err != nil {
 		return err
 	}

@@ -9,7 +9,6 @@ import (
 
 	"annals/cmd/annals/internal/audit"
 	"annals/ledger/proof"
-	"annals/ledger/proof/tiles"
 
 	"github.com/spf13/cobra"
 )
@@ -138,6 +137,7 @@ Exits with 0 only when the ledger is clean. Each verdict has its own code:
 	}
 	dataFlag(cmd, &v.data)
 	cmd.Flags().StringVar(&v.url, "url", "", "audit what this server shows, or an export's folder: `URL`")
+	a.tokenFlag(cmd)
 	cmd.Flags().StringVar(&v.pack, "pack", "", "verify the evidence pack in `FILE`")
 	cmd.Flags().StringVar(&v.receipts, "receipts", "", "with --workspace: compare with the receipts in `DIR`")
 	cmd.Flags().StringVar(&v.workspace, "workspace", "", "with --url: verify this workspace, `NAME`, as its tenant")
@@ -252,7 +252,7 @@ func (a *app) check(ctx context.Context, v *verifying) (audit.Result, *audit.Rem
 	}
 	var r audit.Result
 	if v.url != "" {
-		r, err = checkURL(ctx, v.url, o)
+		r, err = a.checkURL(ctx, v.url, o)
 	} else {
 		r, err = checkData(ctx, v.data, v.indexes, o)
 	}
@@ -278,8 +278,8 @@ func readPolicy(path string) (*proof.Policy, error) {
 	return p, nil
 }
 
-func checkURL(ctx context.Context, url string, o audit.Options) (audit.Result, error) {
-	place, err := tiles.Open(url, tiles.Options{})
+func (a *app) checkURL(ctx context.Context, url string, o audit.Options) (audit.Result, error) {
+	place, err := a.placeAt(url)
 	if err != nil {
 		return audit.Result{}, err
 	}

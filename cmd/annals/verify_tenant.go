@@ -51,7 +51,7 @@ func (a *app) verifyTenant(ctx context.Context, v *verifying) error {
 
 func (a *app) tenant(ctx context.Context, v *verifying, known *audit.RememberedHead) (proof.TenantReport, *proof.WorkspaceHead, error) {
 	none := proof.TenantReport{}
-	c, err := serverAt(v.url)
+	c, err := a.serverAt(v.url)
 	if err != nil {
 		return none, nil, err
 	}

@@ -5,6 +5,7 @@ import (
 	"strconv"
 
 	"annals/activity"
+	"annals/internal/access"
 	"annals/internal/problem"
 
 	"github.com/oklog/ulid/v2"
@@ -31,14 +32,13 @@ type batch struct {
 // then.
 type framing func(body []byte, keys *activity.Keys) (frame []byte, id string)
 
-// vouching frames records on vouched.>, with what the door saw of their sender.
-func vouching(from activity.Door) framing {
+// vouching frames records on vouched.>, with what the door saw of their sender, and
+// knows of who that is.
+func vouching(from activity.Door, who *access.Principal) framing {
+	attribute(&from, who)
 	return func(body []byte, keys *activity.Keys) ([]byte, string) {
 		d := from
-		d.Grade = activity.GradeAsserted
-		if keys.Actor.Type == activity.ActorAnonymous {
-			d.Grade = activity.GradeAnonymous
-		}
+		d.Grade = grade(who, keys)
 		id := keys.ID
 		if id == "" {
 			id = ulid.MustNew(ulid.Now(), rand.Reader).String()

@@ -11,6 +11,7 @@ import (
 
 	"annals/activity"
 	"annals/ingest"
+	"annals/internal/access"
 	"annals/internal/problem"
 	"annals/ledger/chain"
 	"annals/ledger/proof"
@@ -76,6 +77,9 @@ type Options struct {
 	AckTimeout  time.Duration
 	WaitTimeout time.Duration
 
+	// Access says who records, over HTTP. nil: anybody does.
+	Access *access.Gate
+
 	Logger *slog.Logger // nil discards
 }
 
@@ -115,15 +119,23 @@ type door struct{ o Options }
 
 // post answers one request.
 func (d *door) post(w http.ResponseWriter, r *http.Request) error {
+	who, err := d.o.Access.Enter(w, r)
+	if err != nil {
+		return err
+	}
 	workspace, wants, err := parameters(r)
 	if err != nil {
+		return err
+	}
+	// Before the body is read: whoever may not record costs nothing.
+	if err := who.Authorize(access.Record, workspace); err != nil {
 		return err
 	}
 	bodies, lone, err := read(w, r)
 	if err != nil {
 		return err
 	}
-	batch := newBatch(workspace, bodies, vouching(seen(r)))
+	batch := newBatch(workspace, bodies, vouching(seen(r), who))
 	if err := d.record(r.Context(), batch, lone, wants); err != nil {
 		return err
 	}

@@ -25,7 +25,8 @@ type Problem struct {
 	Errors    []Part `json:"errors,omitzero" doc:"The places that are wrong."`
 	Items     any    `json:"items,omitzero" doc:"What became of each record of a request that failed half way, as in the answer to one that did not."`
 
-	cause error
+	cause  error
+	header http.Header
 }
 
 // Part is one place that is wrong.
@@ -81,6 +82,15 @@ func (p *Problem) From(err error) *Problem {
 	return p
 }
 
+// WithHeader adds a header to the answer.
+func (p *Problem) WithHeader(name, value string) *Problem {
+	if p.header == nil {
+		p.header = http.Header{}
+	}
+	p.header.Set(name, value)
+	return p
+}
+
 // Error returns "code: detail", with what caused it.
 func (p *Problem) Error() string {
 	if p.cause != nil {
@@ -100,10 +110,13 @@ func (p *Problem) GetStatus() int { return p.Status }
 func (p *Problem) ContentType(string) string { return MediaType }
 
 // GetHeaders is what huma asks an error for: Retry-After, where trying again
-// helps (RFC 9110, 10.2.3).
+// helps (RFC 9110, 10.2.3), and what was added.
 func (p *Problem) GetHeaders() http.Header {
-	h := http.Header{}
-	if s := table[p.Code].Retry; s > 0 {
+	h := p.header.Clone()
+	if h == nil {
+		h = http.Header{}
+	}
+	if s := table[p.Code].Retry; s > 0 && h.Get("Retry-After") == "" {
 		h.Set("Retry-After", strconv.Itoa(s))
 	}
 	return h

@@ -49,6 +49,14 @@ const (
 	NoSuchMessage    Code = "no_such_message"
 	ControlRefused   Code = "control_refused"
 	ControlRaced     Code = "control_raced"
+	Unauthenticated  Code = "unauthenticated"
+	MissingScope     Code = "missing_scope"
+	NoSuchWorkspace  Code = "no_such_workspace"
+	TokenInURL       Code = "token_in_url"
+	NoSuchKey        Code = "no_such_key"
+	AccessOff        Code = "access_off"
+	RateLimited      Code = "rate_limited"
+	TooManyAtOnce    Code = "too_many_at_once"
 	Internal         Code = "internal"
 )
 
@@ -97,6 +105,14 @@ var table = map[Code]Row{
 	NoSuchMessage:    {http.StatusNotFound, "The ledger has no such message", "ask for messages that it has folded, by their epoch and sequence", 0},
 	ControlRefused:   {http.StatusUnprocessableEntity, "The ledger would not accept the control message", "correct what the detail says; nothing was published", 0},
 	ControlRaced:     {http.StatusConflict, "Another control message came first", "look at control of /v1/ledger and sign the statement anew; nothing was published", 0},
+	Unauthenticated:  {http.StatusUnauthorized, "Who asks is not known", "send a token: `Authorization: Bearer TOKEN`", 0},
+	MissingScope:     {http.StatusForbidden, "The token is not for this", "use a token that has the scope", 0},
+	NoSuchWorkspace:  {http.StatusNotFound, "No such workspace", "check the name, and the workspaces that the token is for", 0},
+	TokenInURL:       {http.StatusBadRequest, "A token stands in the URL", "send it in the Authorization header, and revoke this one: URLs are kept in logs and histories", 0},
+	NoSuchKey:        {http.StatusNotFound, "No such key", "check the id; the list of keys has those that you may end", 0},
+	AccessOff:        {http.StatusConflict, "No access is configured", "stop the server and make the first key with `annals access add`: while anybody may do everything, nobody makes keys", 0},
+	RateLimited:      {http.StatusTooManyRequests, "The token asks too often", "wait as long as Retry-After says; RateLimit says what is left", 1},
+	TooManyAtOnce:    {http.StatusTooManyRequests, "Too much is under way at once", "wait for some of it to end", 1},
 	Internal:         {http.StatusInternalServerError, "Internal error", "nothing that you did; give the request_id to an operator", 0},
 
 	// A record's faults, under the names that rejections have in the ledger. 400:

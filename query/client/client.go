@@ -24,12 +24,16 @@ import (
 // Options of a client.
 type Options struct {
 	HTTP *http.Client // nil: one that gives a request two minutes
+	// Token is sent with each request to the server, and to no other that it may
+	// redirect to (RFC 6750, 2.1). "": none is.
+	Token string
 }
 
 // Client asks one server. It may be used by many goroutines.
 type Client struct {
-	base string
-	http *http.Client
+	base  string
+	token string
+	http  *http.Client
 }
 
 // New returns a client of the server at a URL, such as http://127.0.0.1:8080. It
@@ -42,7 +46,20 @@ func New(base string, o Options) (*Client, error) {
 	if o.HTTP == nil {
 		o.HTTP = &http.Client{Timeout: 2 * time.Minute}
 	}
-	return &Client{base: strings.TrimRight(base, "/"), http: o.HTTP}, nil
+	if strings.ContainsFunc(o.Token, func(r rune) bool { return r <= ' ' || r > '~' }) {
+		return nil, errors.New("the token has a character that no token has, such as white space: give it alone") // and quote nothing of it
+	}
+	return &Client{base: strings.TrimRight(base, "/"), token: o.Token, http: o.HTTP}, nil
+}
+
+// URL is where the server is.
+func (c *Client) URL() string { return c.base }
+
+// authorize adds the token to a request.
+func (c *Client) authorize(r *http.Request) {
+	if c.token != "" {
+		r.Header.Set("Authorization", "Bearer "+c.token)
+	}
 }
 
 // maxAnswer bounds an answer: a page has at most some MiB.
@@ -64,6 +81,7 @@ func (c *Client) Do(ctx context.Context, method, path string, body []byte, heade
 	if err != nil {
 		return nil, err
 	}
+	c.authorize(req)
 	for i := 0; i+1 < len(header); i += 2 {
 		req.Header.Set(header[i], header[i+1])
 	}

@@ -193,6 +193,7 @@ func (t *tail) open(ctx context.Context) (io.ReadCloser, error) {
 	if err != nil {
 		return nil, err
 	}
+	t.client.authorize(req)
 	req.Header.Set("Accept", "text/event-stream")
 	if t.after != "" {
 		req.Header.Set("Last-Event-ID", t.after)

@@ -63,6 +63,9 @@ func (p *Place) ask(ctx context.Context, url string, most int64) (b []byte, wait
 	if err != nil {
 		return nil, 0, fmt.Errorf("proof/tiles: %w", err)
 	}
+	if p.o.Token != "" {
+		req.Header.Set("Authorization", "Bearer "+p.o.Token)
+	}
 	if near(p.base.Hostname()) {
 		// Entries are hashes mostly: packing them costs more than sending them here.
 		req.Header.Set("Accept-Encoding", "identity")

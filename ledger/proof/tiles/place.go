@@ -19,6 +19,9 @@ type Options struct {
 	// Client fetches; nil: one of its own. Its redirect policy and time limit are
 	// replaced in a copy.
 	Client *http.Client
+	// Token is sent to a server with each request, as a bearer token (RFC 6750, 2.1);
+	// "": none is.
+	Token string
 	// Attempts is how often a file is asked for before its source is given up; 0
 	// means 4.
 	Attempts int

@@ -19,14 +19,15 @@ type (
 	Page           = client.Page
 	Problem        = client.Problem
 	UnreachedError = client.UnreachedError
+	Options        = client.Options
 )
 
 // Client asks one server.
 type Client struct{ *client.Client }
 
 // New returns a client of the server at a URL, such as http://127.0.0.1:8080.
-func New(base string) (*Client, error) {
-	c, err := client.New(base, client.Options{})
+func New(base string, o Options) (*Client, error) {
+	c, err := client.New(base, o)
 	if err != nil {
 		return nil, err
 	}

@@ -16,7 +16,7 @@ func answering(t *testing.T, status int, body string) *Client {
 		_, _ = io.WriteString(w, body)
 	}))
 	t.Cleanup(srv.Close)
-	c, err := New(srv.URL + "/")
+	c, err := New(srv.URL+"/", Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -32,7 +32,7 @@ func TestReady(t *testing.T) {
 		t.Error(err)
 	}
 	var none *UnreachedError
-	gone, err := New("http://127.0.0.1:1")
+	gone, err := New("http://127.0.0.1:1", Options{})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -49,12 +49,8 @@ type Hole struct {
 	Folded bool       `json:"folded"`
 }
 
-// Look asks a server at a URL where its ledger stands.
-func Look(ctx context.Context, url string) (*Standing, error) {
-	c, err := client.New(url)
-	if err != nil {
-		return nil, err
-	}
+// Look asks a server where its ledger stands.
+func Look(ctx context.Context, c *client.Client) (*Standing, error) {
 	a, err := c.Get(ctx, "/v1/ledger", nil, "")
 	if err != nil {
 		return nil, err
@@ -82,14 +78,10 @@ type Answer struct {
 }
 
 // Submit publishes a sealed control message (chain.SealControl and those like it)
-// through the server at a URL. A *[client.Problem] says why it was refused: with
+// through a server. A *[client.Problem] says why it was refused: with
 // code control_raced another control message came first, so [Look] again, sign anew
 // and submit that. With a *[client.UnreachedError] it may have been published.
-func Submit(ctx context.Context, url string, body []byte) (Answer, error) {
-	c, err := client.New(url)
-	if err != nil {
-		return Answer{}, err
-	}
+func Submit(ctx context.Context, c *client.Client, body []byte) (Answer, error) {
 	a, err := c.Do(ctx, http.MethodPost, Path, body, "Content-Type", "application/octet-stream")
 	if err != nil {
 		return Answer{}, err

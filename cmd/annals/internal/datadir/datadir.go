@@ -55,8 +55,10 @@ const (
 	Cosigned  = "cosigned"
 )
 
-// Files in keys/ beside the keys.
+// Files in keys/ beside the keys. Access holds the API keys: it may be there before
+// a ledger is, for who is to be let in is settled before anybody can be.
 const (
+	Access   = "access.json"
 	noteName = "stream.json"
 	lockName = "LOCK"
 )
@@ -147,8 +149,8 @@ func Look(root string) (*Dir, error) {
 }
 
 // parts lists the parts that there are. A keys folder without a file in it, but
-// for the lock, is what a crash leaves before anything was begun, and counts as
-// none.
+// for the lock and the API keys, is what a crash leaves before anything was begun,
+// and counts as none.
 func (d *Dir) parts() (present []string, foreign bool, err error) {
 	names, err := os.ReadDir(d.Root)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -164,7 +166,9 @@ func (d *Dir) parts() (present []string, foreign bool, err error) {
 			if err != nil {
 				return nil, false, fmt.Errorf("the keys can't be read: %w", err)
 			}
-			counts := func(f fs.DirEntry) bool { return f.Name() != lockName && !durable.Temporary(f.Name()) }
+			counts := func(f fs.DirEntry) bool {
+				return f.Name() != lockName && f.Name() != Access && !durable.Temporary(f.Name())
+			}
 			if slices.ContainsFunc(files, counts) {
 				present = append(present, name)
 			}

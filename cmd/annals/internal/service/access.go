@@ -1,37 +1,139 @@
 package service
 
 import (
+	"context"
+	"errors"
 	"fmt"
+	"log/slog"
 	"net"
+	"net/http"
+	"time"
+
+	"annals/cmd/annals/internal/accessfile"
+	"annals/internal/access"
+	"annals/internal/access/oidc"
+	"annals/internal/problem"
 )
 
-// admit refuses listeners that others than this machine can reach, for whoever
-// reaches them reads and writes everything. What was asked for in spite of it is
-// said at each start.
+// admit reads who may do what, and refuses listeners that others than this machine
+// can reach where nothing says who they may be: whoever reached them would read and
+// write everything.
 func (s *Service) admit() error {
-	flags := map[string]string{"--listen": s.o.Listen}
-	if s.o.Cluster == nil {
-		flags["--nats-listen"] = s.o.NATSListen
+	host, _, err := net.SplitHostPort(s.o.Listen)
+	if err != nil {
+		return fmt.Errorf("--listen: %q is no HOST:PORT: %w", s.o.Listen, err)
 	}
-	for _, flag := range []string{"--listen", "--nats-listen"} {
-		address, ok := flags[flag]
-		if !ok {
-			continue
+	if s.book, err = accessfile.Load(s.o.Data); err != nil {
+		return err
+	}
+	if s.o.TLS != (accessfile.TLS{}) {
+		if s.tls, err = s.o.TLS.Config(s.o.Logger); err != nil {
+			return err
 		}
-		host, _, err := net.SplitHostPort(address)
-		if err != nil {
-			return fmt.Errorf("%s: %q is no HOST:PORT: %w", flag, address, err)
+	}
+	if len(s.o.Access.Certificates) > 0 {
+		if s.o.TLS.ClientCA == "" {
+			return errors.New("certificates in the access configuration: say who signs them with --tls-client-ca")
 		}
-		switch {
-		case loopback(host):
-		case !s.o.NoAccess:
-			return fmt.Errorf("%s %s is not on the loopback, and there is no access control yet: anybody who reaches it reads and writes everything; "+
-				"put something that authenticates in front, or say --insecure-no-access", flag, address)
-		default:
-			s.o.Logger.Warn("INSECURE: --insecure-no-access: anybody who reaches this address reads and writes everything", "listener", flag, "address", address)
+		if s.book, err = accessfile.LoadOrNew(s.o.Data); err != nil {
+			return err
 		}
+	}
+	if c := s.o.Access.OIDC; c != nil {
+		if s.provider, err = oidc.New(oidc.Options{Config: *c}); err != nil {
+			return fmt.Errorf("the OpenID provider in the access configuration: %w", err)
+		}
+		if s.book, err = accessfile.LoadOrNew(s.o.Data); err != nil {
+			return err
+		}
+	}
+	if s.book == nil && !loopback(host) {
+		return fmt.Errorf("--listen %s is not on the loopback, and no access is configured: anybody who reached it would read and write everything; "+
+			"make a key first with `annals access add --data %s`, or name an OpenID provider (docs/access.md)", s.o.Listen, s.o.Data)
+	}
+	return s.admitNATS()
+}
+
+// admitNATS holds the embedded server to the loopback: whoever reaches it may
+// publish, without saying who they are.
+func (s *Service) admitNATS() error {
+	if s.o.Cluster != nil {
+		return nil
+	}
+	host, _, err := net.SplitHostPort(s.o.NATSListen)
+	if err != nil {
+		return fmt.Errorf("--nats-listen: %q is no HOST:PORT: %w", s.o.NATSListen, err)
+	}
+	if !loopback(host) {
+		return fmt.Errorf("--nats-listen %s is not on the loopback, and the embedded NATS server lets any client publish: "+
+			"let producers record over HTTP, or use a NATS server with accounts of your own and name it with --nats (docs/access.md)", s.o.NATSListen)
 	}
 	return nil
+}
+
+// sayAccess says at each start who is let in, and opens the gate that lets them.
+func (s *Service) sayAccess() error {
+	if s.book == nil {
+		s.o.Logger.Warn("DEVELOPMENT MODE: no access is configured, so every process of this machine reads and writes everything; " +
+			"`annals access add`, while this is stopped, makes the first key and ends it")
+		return nil
+	}
+	if host, _, err := net.SplitHostPort(s.o.Listen); err == nil && s.tls == nil && !loopback(host) {
+		s.o.Logger.Warn("tokens come in over plain HTTP, which whoever is on the way can read: serve HTTPS with --tls-cert and --tls-key, or put something that does in front")
+	}
+	if accessfile.Exposed(s.o.Data) {
+		s.o.Logger.Warn("the API keys' file can be read or written by others than its owner; `chmod 600` it", "file", accessfile.Path(s.o.Data))
+	}
+	o := access.Options{Keys: s.book, Refused: s.refused, Certificates: s.o.Access.Certificates, Limits: s.o.Access.Limits}
+	if s.provider != nil {
+		o.Verify = s.provider.Verify
+	}
+	var err error
+	s.gate, err = access.NewGate(o)
+	return err
+}
+
+// refused notes who was not let in. Why holds nothing that lets anybody in.
+func (s *Service) refused(r *http.Request, why error) {
+	s.o.Logger.LogAttrs(r.Context(), slog.LevelDebug, "not let in",
+		slog.String("request_id", problem.RequestID(r.Context())), slog.String("why", why.Error()))
+}
+
+// Access says in a few words who is let in.
+func (s *Service) Access() string {
+	if s.book == nil {
+		return "DEVELOPMENT MODE: nobody is asked who they are"
+	}
+	text := fmt.Sprintf("by token; API keys: %d", s.book.Len())
+	if c := s.o.Access.OIDC; c != nil {
+		text += "; provider: " + c.Issuer
+	}
+	return text
+}
+
+// usedEvery is how often it is written down which API keys were used.
+const usedEvery = time.Minute
+
+// keepUsed writes down now and then, and at the end, when keys were used last. That
+// it can't keeps nobody out.
+func (s *Service) keepUsed() {
+	if s.book == nil {
+		return
+	}
+	s.stopKeys = beside(func(ctx context.Context) error {
+		tick := time.NewTicker(usedEvery)
+		defer tick.Stop()
+		for {
+			select {
+			case <-tick.C:
+				if err := s.book.SaveUsed(); err != nil {
+					s.o.Logger.Warn("when API keys were used last is not written down", "error", err)
+				}
+			case <-ctx.Done():
+				return s.book.SaveUsed()
+			}
+		}
+	})
 }
 
 // loopback reports whether a host is this machine and no other.

@@ -70,7 +70,7 @@ func TestLookingCostsNothing(t *testing.T) {
 	if n := count(func() {
 		started := time.Now()
 		for range 100 {
-			if _, err := control.Look(t.Context(), s.URL()); err != nil {
+			if _, err := control.Look(t.Context(), asking(t, s)); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -79,7 +79,7 @@ func TestLookingCostsNothing(t *testing.T) {
 		t.Errorf("asking /v1/ledger 100 times cost %d reads, want %d at the most", n, most)
 	}
 	// What comes is seen by whoever is about to publish.
-	if _, err := control.Submit(t.Context(), s.URL(), sealGap(t, s, at)); err != nil {
+	if _, err := control.Submit(t.Context(), asking(t, s), sealGap(t, s, at)); err != nil {
 		t.Fatal(err)
 	}
 	eventually(t, "ready again", func() bool { return s.Ready(t.Context()) == nil })

@@ -129,7 +129,7 @@ func TestEpochWhileRunning(t *testing.T) {
 // nothing.
 func estranged(t *testing.T, s *Service, before ledger.Head, why string) {
 	t.Helper()
-	at, err := control.Look(t.Context(), s.URL())
+	at, err := control.Look(t.Context(), asking(t, s))
 	if err != nil || at.Size != before.Size || at.State != "waiting" || !strings.Contains(at.Error, why) {
 		t.Errorf("/v1/ledger says %+v, %v; want it waiting for %q", at, err, why)
 	}

@@ -68,11 +68,11 @@ func TestGapsInTheStream(t *testing.T) {
 				t.Errorf("stands at %+v, %v", at.Hole, s.pump.stopped())
 			}
 			// The right one is found behind the wrong one.
-			right, err := control.Look(t.Context(), s.URL())
+			right, err := control.Look(t.Context(), asking(t, s))
 			if err != nil {
 				t.Fatal(err)
 			}
-			if _, err := control.Submit(t.Context(), s.URL(), sealGap(t, s, right)); err != nil {
+			if _, err := control.Submit(t.Context(), asking(t, s), sealGap(t, s, right)); err != nil {
 				t.Fatal(err)
 			}
 			eventually(t, "ready again", func() bool { return s.Ready(t.Context()) == nil })
@@ -206,7 +206,7 @@ func TestRestartAtHole(t *testing.T) {
 	if s.NATSURL() == "" {
 		t.Error("producers are kept out by a hole")
 	}
-	if _, err := control.Submit(t.Context(), s.URL(), sealGap(t, s, at)); err != nil {
+	if _, err := control.Submit(t.Context(), asking(t, s), sealGap(t, s, at)); err != nil {
 		t.Fatal(err)
 	}
 	eventually(t, "ready again", func() bool { return s.Ready(t.Context()) == nil })
@@ -235,17 +235,17 @@ func TestNoticeAgain(t *testing.T) {
 	}
 	eventually(t, "recording goes on", func() bool { return s.Ready(t.Context()) == nil })
 	eventually(t, "the notice is folded", func() bool {
-		at, err = control.Look(t.Context(), s.URL())
+		at, err = control.Look(t.Context(), asking(t, s))
 		return err == nil && at.Hole != nil && at.Hole.Folded
 	})
 	if at.Control != due || at.State != "recording" || at.Hole.Size >= at.Size {
 		t.Errorf("got %+v, %+v; the number due was %d", at, at.Hole, due)
 	}
-	answer, err := control.Submit(t.Context(), s.URL(), control.SealGap(at, at.Hole, "again", operator(t, s)))
+	answer, err := control.Submit(t.Context(), asking(t, s), control.SealGap(at, at.Hole, "again", operator(t, s)))
 	if err != nil || answer.Status != control.Recorded {
 		t.Fatalf("%+v, %v", answer, err)
 	}
-	if at, err = control.Look(t.Context(), s.URL()); err != nil || at.Hole != nil {
+	if at, err = control.Look(t.Context(), asking(t, s)); err != nil || at.Hole != nil {
 		t.Errorf("the gap is still open: %+v, %v", at.Hole, err)
 	}
 	clean(t, s)

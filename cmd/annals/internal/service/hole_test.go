@@ -104,7 +104,7 @@ func atHole(t *testing.T, s *Service) *control.Standing {
 	var at *control.Standing
 	eventually(t, "at the hole", func() bool {
 		var err error
-		if at, err = control.Look(t.Context(), s.URL()); err != nil {
+		if at, err = control.Look(t.Context(), asking(t, s)); err != nil {
 			t.Fatal(err)
 		}
 		return at.Hole != nil
@@ -200,7 +200,7 @@ func TestHole(t *testing.T) {
 			}
 			at = atHole(t, s)
 			size := at.Size
-			answer, err := control.Submit(t.Context(), s.URL(), sealGap(t, s, at))
+			answer, err := control.Submit(t.Context(), asking(t, s), sealGap(t, s, at))
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -378,18 +378,18 @@ func TestWrongGaps(t *testing.T) {
 	if now := atHole(t, s); now.Control != at.Control || now.Size != at.Size {
 		t.Errorf("something was published: %+v, was %+v", now, at)
 	}
-	if _, err := control.Submit(t.Context(), s.URL(), gap(none, op)); err != nil {
+	if _, err := control.Submit(t.Context(), asking(t, s), gap(none, op)); err != nil {
 		t.Fatal(err)
 	}
 	// Where nothing is missing nothing is admitted, not even what is to come.
 	eventually(t, "ready again", func() bool { return s.Ready(t.Context()) == nil })
-	if at, err = control.Look(t.Context(), s.URL()); err != nil {
+	if at, err = control.Look(t.Context(), asking(t, s)); err != nil {
 		t.Fatal(err)
 	}
 	for _, first := range []uint64{right.First, at.Sequence + 1} {
 		var p *client.Problem
 		body := chain.SealGap(at.Ledger, at.Control, at.Size, at.Root, chain.GapNotice{First: first, Last: first}, op)
-		if _, err := control.Submit(t.Context(), s.URL(), body); !errors.As(err, &p) || p.Code != "control_refused" {
+		if _, err := control.Submit(t.Context(), asking(t, s), body); !errors.As(err, &p) || p.Code != "control_refused" {
 			t.Errorf("a gap where nothing is missing: %v", err)
 		}
 	}

@@ -53,7 +53,8 @@ func TestURL(t *testing.T) {
 		"127.0.0.1:0": "http://127.0.0.1:", "0.0.0.0:0": "http://0.0.0.0:", ":0": "http://0.0.0.0:", "[::]:0": "http://[::]:", "localhost:0": "http://127.0.0.1:",
 	} {
 		o := options(filepath.Join(t.TempDir(), "data"))
-		o.Listen, o.NoAccess = listen, true
+		o.Listen = listen
+		giveAccess(t, o.Data)
 		s := mustStart(t, o)
 		if got := s.URL(); !strings.HasPrefix(got, want) {
 			t.Errorf("%s is announced as %s", listen, got)

@@ -385,7 +385,7 @@ func TestPeersInVain(t *testing.T) {
 		err := s.Ready(t.Context())
 		return err != nil && strings.Contains(err.Error(), "peer ledger "+good.URL())
 	})
-	if _, err := control.Submit(t.Context(), s.URL(), sealGap(t, s, atHole(t, s))); err != nil {
+	if _, err := control.Submit(t.Context(), asking(t, s), sealGap(t, s, atHole(t, s))); err != nil {
 		t.Fatal(err)
 	}
 	eventually(t, "ready", func() bool { return s.Ready(t.Context()) == nil })

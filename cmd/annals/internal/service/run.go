@@ -44,14 +44,16 @@ func (s *Service) run() error {
 		Ready: s.Ready, Version: s.o.Version, Logger: s.o.Logger,
 		Submit: s.Submit, Hole: s.Hole,
 		TrimHeld: s.TrimHeld, Collectors: s.collectors(),
+		Access: s.gate, Keys: s.book, Origins: s.o.Access.Origins,
 		Witnesses: s.witnesses(), Checkpoint: s.checkpoint, AwaitCheckpoint: s.awaitCheckpoint, SignHead: s.signer.SignHead, Mark: s.lastMark, Retired: s.retired,
 	})
 	door.Register(s.api.Huma(), door.Options{
-		Publish: s.publish, Await: s.pump.await, Get: s.ledger.Get, Receipts: s.api.Receipts, Logger: s.o.Logger,
+		Publish: s.publish, Await: s.pump.await, Get: s.ledger.Get, Receipts: s.api.Receipts, Access: s.gate, Logger: s.o.Logger,
 	})
 	if s.o.PeerToken != "" {
 		peer.Register(s.api.Huma(), peer.Options{Ledger: s.ledger, Token: s.token, Logger: s.o.Logger})
 	}
+	s.keepUsed()
 	if err := s.answer(); err != nil {
 		return err
 	}
@@ -146,6 +148,9 @@ func (s *Service) close(ctx context.Context) error {
 		ended("stopping HTTP", s.stopHTTP())
 	} else if s.http != nil {
 		ended("stopping HTTP", s.http.Close())
+	}
+	if s.stopKeys != nil {
+		ended("writing down which API keys were used", s.stopKeys())
 	}
 	if s.replies != nil {
 		s.replies.Close()

@@ -11,6 +11,7 @@ package service
 import (
 	"cmp"
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
@@ -21,6 +22,7 @@ import (
 	"sync"
 	"time"
 
+	"annals/cmd/annals/internal/accessfile"
 	"annals/cmd/annals/internal/cosign"
 	"annals/cmd/annals/internal/datadir"
 	"annals/cmd/annals/internal/keeper"
@@ -30,6 +32,8 @@ import (
 	"annals/cmd/annals/internal/signer"
 	"annals/ingest"
 	"annals/ingest/door"
+	"annals/internal/access"
+	"annals/internal/access/oidc"
 	"annals/ledger"
 	"annals/ledger/proof"
 	"annals/projections"
@@ -67,8 +71,10 @@ type Options struct {
 	// NotDurable goes on with a cluster that doesn't show that it syncs before it
 	// acknowledges.
 	NotDurable bool
-	// NoAccess allows listeners that aren't on the loopback.
-	NoAccess bool
+	// TLS names the files that HTTPS is served by; the zero value is plain HTTP.
+	TLS accessfile.TLS
+	// Access says who is let in beside the holders of API keys.
+	Access accessfile.Config
 	// Checkpoint is how often a growing ledger gets a signed checkpoint; 0: each
 	// second.
 	Checkpoint time.Duration
@@ -127,10 +133,14 @@ type Service struct {
 	publisher   *ingest.Publisher // of what the door vouches for
 	unvouched   *ingest.Publisher // of what comes by request/reply
 	replies     *door.Service
+	book        *access.Book // API keys; nil: access is not configured
+	tls         *tls.Config  // nil: plain HTTP
+	provider    *oidc.Verifier
+	gate        *access.Gate // nil: development mode
 	api         *query.API
 
 	// What runs beside, and how to stop it: each waits for its end.
-	stopHTTP, stopKeeper, stopFollower, stopQuorum, stopSigner, stopCosigner func() error
+	stopHTTP, stopKeeper, stopFollower, stopQuorum, stopSigner, stopCosigner, stopKeys func() error
 
 	closing sync.Once
 	closed  error
@@ -163,9 +173,19 @@ func (s *Service) start(ctx context.Context) error {
 	if err := s.take(); err != nil {
 		return err
 	}
+	// Again, now that nobody else changes the keys.
+	if err := s.admit(); err != nil {
+		return err
+	}
+	if err := s.sayAccess(); err != nil {
+		return err
+	}
 	var err error
 	if s.http, err = net.Listen("tcp", s.o.Listen); err != nil {
 		return fmt.Errorf("can't listen for HTTP; choose another port with --listen (0 takes any free one): %w", err)
+	}
+	if s.tls != nil {
+		s.http = tls.NewListener(s.http, s.tls)
 	}
 	if err := s.begin(); err != nil {
 		return err
@@ -334,7 +354,11 @@ func (s *Service) URL() string {
 	if asked, _, err := net.SplitHostPort(s.o.Listen); err == nil && addr.IP.IsUnspecified() {
 		host = cmp.Or(asked, "0.0.0.0") // the listener itself says [::] for that
 	}
-	return "http://" + net.JoinHostPort(host, strconv.Itoa(addr.Port))
+	scheme := "http"
+	if s.tls != nil {
+		scheme = "https"
+	}
+	return scheme + "://" + net.JoinHostPort(host, strconv.Itoa(addr.Port))
 }
 
 // NATSURL is where producers connect to; "" when none are let in.

@@ -27,10 +27,10 @@ import (
 
 // Options of a change of keys.
 type Options struct {
-	URL  string   // of the running server
-	Keys string   // the folder of the private keys
-	Root []string // files of root keys that are kept elsewhere; nil: those in the folder
-	Why  string   // free text, kept beside the entry, which may be erased
+	Server *client.Client // of the running server
+	Keys   string         // the folder of the private keys
+	Root   []string       // files of root keys that are kept elsewhere; nil: those in the folder
+	Why    string         // free text, kept beside the entry, which may be erased
 }
 
 // Change is what became of it.
@@ -72,7 +72,7 @@ func Rotate(ctx context.Context, o Options, role chain.Role, algorithm uint8) (*
 		}
 	}
 	if len(change.Removed) == 0 && algorithm == chain.AlgorithmEd25519 {
-		return nil, fmt.Errorf("the ledger at %s names no key of its own for the role %s", o.URL, role)
+		return nil, fmt.Errorf("the ledger at %s names no key of its own for the role %s", o.Server.URL(), role)
 	}
 	return s.submit(ctx, change, role, algorithm)
 }
@@ -94,7 +94,7 @@ func Revoke(ctx context.Context, o Options, id chain.Hash, role chain.Role) (*Ch
 		role, algorithm = one(found[0]), found[0].Algorithm
 	case role == 0:
 		return nil, fmt.Errorf("the ledger at %s lists no key %s in force: `annals keys list --url %s` shows those that it has; of a key that was lost before the first checkpoint by it say the --role",
-			o.URL, id, o.URL)
+			o.Server.URL(), id, o.Server.URL())
 	}
 	if role == 0 || role == chain.RoleRoot {
 		return nil, fmt.Errorf("the key %s is a root key or has several roles, and this command puts no other in its place", id)
@@ -128,7 +128,7 @@ func look(ctx context.Context, o Options) (*scene, error) {
 		return nil, err
 	}
 	s := &scene{o: o, folder: folder}
-	if s.history, err = recent(ctx, o.URL); err != nil {
+	if s.history, err = recent(ctx, o.Server); err != nil {
 		return nil, err
 	}
 	return s, s.root()
@@ -140,25 +140,25 @@ const patience = 3 * time.Second
 
 // recent asks for the keys as they are now: a server lists them as of its last
 // checkpoint, which may be from before a change that was made a moment ago.
-func recent(ctx context.Context, url string) (*proof.KeyHistory, error) {
+func recent(ctx context.Context, c *client.Client) (*proof.KeyHistory, error) {
 	deadline := time.Now().Add(patience)
 	for least := uint64(0); ; {
-		h, err := History(ctx, url)
+		h, err := History(ctx, c)
 		if err != nil {
 			return nil, err
 		}
-		c, err := proof.ParseCheckpoint([]byte(h.Checkpoint))
+		signed, err := proof.ParseCheckpoint([]byte(h.Checkpoint))
 		if err != nil {
 			return nil, err
 		}
 		if least == 0 {
-			standing, err := control.Look(ctx, url)
+			standing, err := control.Look(ctx, c)
 			if err != nil {
 				return nil, err
 			}
 			least = standing.Size
 		}
-		if c.Size >= least || time.Now().After(deadline) {
+		if signed.Size >= least || time.Now().After(deadline) {
 			return h, nil
 		}
 		select {
@@ -171,11 +171,7 @@ func recent(ctx context.Context, url string) (*proof.KeyHistory, error) {
 
 // History asks a server for the keys of its ledger. Nothing of it is proven: who
 // changes keys signs what they know, and the ledger checks it.
-func History(ctx context.Context, url string) (*proof.KeyHistory, error) {
-	c, err := client.New(url)
-	if err != nil {
-		return nil, err
-	}
+func History(ctx context.Context, c *client.Client) (*proof.KeyHistory, error) {
 	a, err := c.Get(ctx, "/keys", nil, "")
 	var unreached *client.UnreachedError
 	if errors.As(err, &unreached) {
@@ -210,7 +206,7 @@ func (s *scene) root() error {
 		}
 	}
 	if len(s.signers) == 0 {
-		return fmt.Errorf("no root key of the ledger at %s is in %s or was named with --root-key: a change of keys is signed by it", s.o.URL, s.o.Keys)
+		return fmt.Errorf("no root key of the ledger at %s is in %s or was named with --root-key: a change of keys is signed by it", s.o.Server.URL(), s.o.Keys)
 	}
 	return nil
 }
@@ -245,14 +241,14 @@ func (s *scene) submit(ctx context.Context, change chain.KeyChange, role chain.R
 		out.Added, change.Added = &next, []chain.Key{next.Key()}
 	}
 	for left := races; ; left-- {
-		standing, err := control.Look(ctx, s.o.URL)
+		standing, err := control.Look(ctx, s.o.Server)
 		if err != nil {
 			return nil, s.unmade(out, err)
 		}
 		if standing.Ledger != s.history.Ledger {
-			return nil, s.unmade(out, fmt.Errorf("the ledger at %s has become another one", s.o.URL))
+			return nil, s.unmade(out, fmt.Errorf("the ledger at %s has become another one", s.o.Server.URL()))
 		}
-		out.Answer, err = control.Submit(ctx, s.o.URL, chain.SealKeyChange(standing.Ledger, standing.Control, change, s.o.Why, s.signers...))
+		out.Answer, err = control.Submit(ctx, s.o.Server, chain.SealKeyChange(standing.Ledger, standing.Control, change, s.o.Why, s.signers...))
 		if err == nil {
 			if role == chain.RoleCheckpoint {
 				out.Unsigned = !s.covered(ctx, out.Answer.Index)
@@ -269,7 +265,7 @@ func (s *scene) submit(ctx context.Context, change chain.KeyChange, role chain.R
 			return nil, s.unmade(out, err)
 		}
 		return nil, fmt.Errorf("%w; whether the change was published is not known: `annals keys list --url %s` will show it, and the new key stays in %s",
-			err, s.o.URL, s.o.Keys)
+			err, s.o.Server.URL(), s.o.Keys)
 	}
 }
 
@@ -277,7 +273,7 @@ func (s *scene) submit(ctx context.Context, change chain.KeyChange, role chain.R
 // that it leaves. Where none comes it is recorded all the same.
 func (s *scene) covered(ctx context.Context, index *uint64) bool {
 	for deadline := time.Now().Add(patience); index != nil && ctx.Err() == nil; {
-		h, err := History(ctx, s.o.URL)
+		h, err := History(ctx, s.o.Server)
 		if err == nil {
 			var c proof.Checkpoint
 			if c, err = proof.ParseCheckpoint([]byte(h.Checkpoint)); err == nil && c.Size > *index {

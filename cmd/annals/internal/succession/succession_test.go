@@ -11,6 +11,7 @@ import (
 	"strings"
 	"testing"
 
+	"annals/cmd/annals/internal/client"
 	"annals/cmd/annals/internal/control"
 	"annals/cmd/annals/internal/keys"
 	"annals/ledger/chain"
@@ -91,7 +92,13 @@ func (p *place) serve(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-func (p *place) options() Options { return Options{URL: p.url, Keys: p.folder.Dir()} }
+func (p *place) options() Options {
+	c, err := client.New(p.url, client.Options{})
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	return Options{Server: c, Keys: p.folder.Dir()}
+}
 
 // files are those of keys that took another's place.
 func (p *place) files() (later []string) {

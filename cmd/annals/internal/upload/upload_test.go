@@ -74,7 +74,7 @@ func fake(t *testing.T, broken *atomic.Int32) *client.Client {
 		_, _ = w.Write(b)
 	}))
 	t.Cleanup(srv.Close)
-	c, err := client.New(srv.URL)
+	c, err := client.New(srv.URL, client.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -158,7 +158,7 @@ func TestMark(t *testing.T) {
 // TestNotSent: where nobody listens nothing was sent; where somebody listened at
 // first nobody knows.
 func TestNotSent(t *testing.T) {
-	gone, err := client.New("http://127.0.0.1:1")
+	gone, err := client.New("http://127.0.0.1:1", client.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -172,7 +172,7 @@ func TestNotSent(t *testing.T) {
 		panic(http.ErrAbortHandler)
 	}))
 	defer srv.Close()
-	once, err := client.New(srv.URL)
+	once, err := client.New(srv.URL, client.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,0 +1,138 @@
+package access
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"strings"
+	"time"
+)
+
+// Options of a gate.
+type Options struct {
+	Keys *Book // API keys
+
+	// Verify says whose a bearer token is that has not the form of ours, such as one
+	// of an OpenID provider; its errors are for the log, but for a [*RefusedError]'s.
+	// nil: there are none.
+	Verify func(ctx context.Context, token string) (*Principal, error)
+
+	// Refused is told of each request that was not let in, with the reason, which
+	// holds nothing secret. nil: nobody is.
+	Refused func(r *http.Request, why error)
+
+	// Certificates are the clients' certificates that need no token, once the TLS
+	// listener has verified them.
+	Certificates []Certificate
+
+	Limits Limits
+
+	Now func() time.Time // nil: [time.Now]
+}
+
+// Gate finds out who asks. A nil gate is that of a server without access control:
+// everybody is a developer, who may do everything.
+type Gate struct {
+	o            Options
+	limits       *limiter
+	certificates certificates
+}
+
+// NewGate returns a gate. The error says what of the certificates or limits can't be.
+func NewGate(o Options) (*Gate, error) {
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	if err := o.Limits.Check(); err != nil {
+		return nil, err
+	}
+	known, err := parseCertificates(o.Certificates)
+	if err != nil {
+		return nil, err
+	}
+	return &Gate{o, newLimiter(o.Limits), known}, nil
+}
+
+// Enter returns who a request comes from, and takes it off what their token may ask.
+// The answer's headers say what is left. The errors are problems: those of
+// [Gate.Authenticate], and [problem.RateLimited].
+func (g *Gate) Enter(w http.ResponseWriter, r *http.Request) (*Principal, error) {
+	p, err := g.Authenticate(r)
+	if err != nil || g == nil {
+		return p, err
+	}
+	return p, g.limits.spend(w.Header(), p.ID, g.o.Now())
+}
+
+// Begin counts work in that a token may have only so much of at once. Whoever began
+// it calls end. The error is a problem: [problem.TooManyAtOnce].
+func (g *Gate) Begin(p *Principal, w Work) (end func(), err error) {
+	if g == nil {
+		return func() {}, nil
+	}
+	return g.limits.begin(p.ID, w, g.o.Now())
+}
+
+// RefusedError says why a token is not good, in words that its holder may read.
+type RefusedError struct{ Why string }
+
+func (e *RefusedError) Error() string { return e.Why }
+
+// maxToken bounds a bearer token: those of providers have a few KiB at most.
+const maxToken = 16 << 10
+
+// notGood is what is said of a token that is not let in for a reason that is
+// nobody's but the operator's.
+const notGood = "the token is not good here; get a new one, or ask an administrator of this server (its log says why)"
+
+// Authenticate returns who a request comes from. It reads the Authorization header,
+// and where there is none the client's certificate; what stands in a URL lets nobody
+// in. The error is a problem.
+func (g *Gate) Authenticate(r *http.Request) (*Principal, error) {
+	if g == nil {
+		return developer, nil
+	}
+	p, err := g.authenticate(r)
+	if err == nil {
+		return p, nil
+	}
+	if g.o.Refused != nil {
+		g.o.Refused(r, err)
+	}
+	var refused *RefusedError
+	switch {
+	case errors.Is(err, errNoToken):
+		return nil, Unauthenticated("")
+	case errors.As(err, &refused):
+		return nil, Unauthenticated(refused.Why)
+	}
+	return nil, Unauthenticated(notGood)
+}
+
+var errNoToken = errors.New("no bearer token came")
+
+func (g *Gate) authenticate(r *http.Request) (*Principal, error) {
+	given := r.Header.Values("Authorization")
+	if len(given) == 0 {
+		if r.TLS != nil && len(r.TLS.VerifiedChains) > 0 {
+			return g.certificates.find(r.TLS)
+		}
+		return nil, errNoToken
+	}
+	if len(given) > 1 {
+		return nil, &RefusedError{"there are two Authorization headers; send one"}
+	}
+	scheme, token, _ := strings.Cut(given[0], " ")
+	token = strings.TrimLeft(token, " ")
+	switch {
+	case !strings.EqualFold(scheme, "Bearer"):
+		return nil, &RefusedError{"the Authorization header has another scheme; write `Authorization: Bearer TOKEN`"}
+	case token == "" || len(token) > maxToken || strings.ContainsAny(token, " \t,"):
+		return nil, &RefusedError{"the Authorization header holds no token; write `Authorization: Bearer TOKEN`"}
+	case strings.HasPrefix(token, keyPrefix):
+		return g.o.Keys.find(token, g.o.Now())
+	case g.o.Verify != nil:
+		return g.o.Verify(r.Context(), token)
+	}
+	return nil, &RefusedError{"this is no API key of this server, whose keys begin with " + keyPrefix}
+}

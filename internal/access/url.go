@@ -1,0 +1,46 @@
+package access
+
+import (
+	"net/url"
+	"regexp"
+	"strings"
+
+	"annals/internal/problem"
+)
+
+// tokenShaped finds what looks like a token of ours or like a JWT (RFC 7519):
+// whole, or long enough to be most of one.
+var tokenShaped = regexp.MustCompile(`ann_[0-9a-f]{16}_[A-Za-z0-9_-]{20,}|eyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{8,}\.`)
+
+// tokenNames are the parameters that clients put tokens into (RFC 6750, 2.3, and
+// what else is in use). None of them is a parameter of the API.
+var tokenNames = []string{"access_token", "id_token", "token", "api_key", "apikey", "authorization", "jwt", "bearer"}
+
+// CheckURL refuses a request whose URL holds a token: URLs are in the logs of every
+// proxy and in browsers' histories, so whoever finds it there has it. What is said
+// quotes nothing of it.
+func CheckURL(u *url.URL) error {
+	found := tokenIn(u.EscapedPath()) || tokenIn(u.RawQuery)
+	for pair := range strings.SplitSeq(u.RawQuery, "&") {
+		name, _, _ := strings.Cut(pair, "=")
+		if plain, err := url.QueryUnescape(name); err == nil {
+			name = plain
+		}
+		for _, n := range tokenNames {
+			found = found || strings.EqualFold(name, n)
+		}
+	}
+	if found {
+		return problem.New(problem.TokenInURL, "")
+	}
+	return nil
+}
+
+// tokenIn looks at a part of a URL as it was written, and as it is meant.
+func tokenIn(s string) bool {
+	if tokenShaped.MatchString(s) {
+		return true
+	}
+	plain, err := url.PathUnescape(s)
+	return err == nil && tokenShaped.MatchString(plain)
+}

@@ -1,0 +1,65 @@
+package query
+
+import (
+	"net/http"
+	"slices"
+
+	"annals/internal/problem"
+)
+
+// secure sets the headers by which browsers keep answers to themselves: nothing of
+// them is a page, a frame, or another site's. The page of /docs says more of itself.
+func secure(h http.Header, r *http.Request) {
+	h.Set("X-Content-Type-Options", "nosniff")
+	h.Set("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'")
+	h.Set("X-Frame-Options", "DENY")
+	h.Set("Referrer-Policy", "no-referrer")
+	h.Set("Cross-Origin-Resource-Policy", "same-origin")
+	if r.TLS != nil {
+		h.Set("Strict-Transport-Security", "max-age=31536000")
+	}
+}
+
+// What pages of the origins on the list may send and read (Fetch Standard, 3.2).
+const (
+	corsMethods = "GET, HEAD, POST, DELETE"
+	corsHeaders = "Authorization, Content-Type, If-None-Match, Last-Event-ID, X-Request-Id"
+	corsExposed = "ETag, Location, RateLimit, RateLimit-Policy, Retry-After, WWW-Authenticate, X-Request-Id"
+	corsSeconds = "600"
+)
+
+// cors lets the pages of the origins on the list read answers, and says whether the
+// request was a preflight, which is answered with that. Cookies are not let
+// through: there are none, and tokens come in a header that a page has to set.
+func (a *API) cors(w http.ResponseWriter, r *http.Request) (preflight bool) {
+	if len(a.o.Origins) == 0 {
+		return false
+	}
+	h := w.Header()
+	h.Add("Vary", "Origin")
+	origin := r.Header.Values("Origin")
+	if len(origin) != 1 || !slices.Contains(a.o.Origins, origin[0]) {
+		return false
+	}
+	h.Set("Access-Control-Allow-Origin", origin[0])
+	if r.Method != http.MethodOptions || r.Header.Get("Access-Control-Request-Method") == "" {
+		h.Set("Access-Control-Expose-Headers", corsExposed)
+		return false
+	}
+	h.Set("Access-Control-Allow-Methods", corsMethods)
+	h.Set("Access-Control-Allow-Headers", corsHeaders)
+	h.Set("Access-Control-Max-Age", corsSeconds)
+	w.WriteHeader(http.StatusNoContent)
+	return true
+}
+
+// ownSite refuses a request that changes something and that a page of another
+// site makes a browser send: Sec-Fetch-Site shows it, or where that is missing
+// Origin. Whoever is no browser sends neither, and the origins on the list may. What
+// has a body is safe from such pages by its content type; this is for what has none.
+func (a *API) ownSite(r *http.Request) error {
+	if err := a.protection.Check(r); err != nil {
+		return problem.New(problem.CrossSite, "").From(err)
+	}
+	return nil
+}
