@@ -110,7 +110,12 @@ func (l *Ledger) Leaves(ctx context.Context, from, to uint64) iter.Seq2[chain.Le
 			}
 			recent = recent[:min(uint64(len(recent)), to-index)]
 			for i := range recent {
-				if !yield(*h.read(&recent[i]), nil) {
+				leaf := h.read(&recent[i])
+				if err := attach(l.db, leaf); err != nil {
+					yield(chain.Leaf{}, err)
+					return
+				}
+				if !yield(*leaf, nil) {
 					return
 				}
 			}
@@ -240,6 +245,9 @@ func (r *reader) leaf() (*chain.Leaf, error) {
 	if r.out.Entry, err = chain.ParseEntry(r.out.Raw); err != nil {
 		return nil, err
 	}
+	if err := attach(r.db, &r.out); err != nil {
+		return nil, err
+	}
 	if b == nil {
 		return &r.out, nil
 	}
@@ -253,6 +261,14 @@ func (r *reader) leaf() (*chain.Leaf, error) {
 		}
 	}
 	return &r.out, nil
+}
+
+// attach says of an erasure what it covers.
+func attach(db pebble.Reader, leaf *chain.Leaf) (err error) {
+	if erase, ok := leaf.Entry.Erases(); ok {
+		leaf.Gone, err = covered(db, leaf.Entry.Index, &erase)
+	}
+	return err
 }
 
 // recordBytes reads the record bytes of an entry: nil when they are erased.

@@ -179,6 +179,9 @@ type Leaf struct {
 	Keys *activity.Keys
 	// Hash is the leaf hash of Raw, where it is at hand; zeros: compute it.
 	Hash Hash
+	// Gone are the indexes, ascending, of all whose payloads an erasure's entry covers,
+	// where whoever hands the leaf over knows them: what indexes let go of.
+	Gone []uint64
 	// Nodes is what is stored of the tree's nodes that the entry completes: their
 	// hashes one after the other, level 1 upwards. Sources of an audit set it where
 	// they have it at hand.
