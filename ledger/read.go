@@ -264,11 +264,24 @@ func (r *reader) leaf() (*chain.Leaf, error) {
 }
 
 // attach says of an erasure what it covers.
-func attach(db pebble.Reader, leaf *chain.Leaf) (err error) {
-	if erase, ok := leaf.Entry.Erases(); ok {
-		leaf.Gone, err = covered(db, leaf.Entry.Index, &erase)
+func attach(db pebble.Reader, leaf *chain.Leaf) error {
+	erase, ok := leaf.Entry.Erases()
+	if !ok {
+		return nil
 	}
-	return err
+	indexes, err := covered(db, leaf.Entry.Index, &erase)
+	if err != nil {
+		return err
+	}
+	leaf.Gone = &chain.Gone{Workspace: erase.Workspace, Indexes: indexes, Millis: make([]uint64, len(indexes))}
+	for i, index := range indexes {
+		e, err := entryAt(db, index)
+		if err != nil {
+			return err
+		}
+		leaf.Gone.Millis[i] = e.ULID.Time()
+	}
+	return nil
 }
 
 // recordBytes reads the record bytes of an entry: nil when they are erased.
