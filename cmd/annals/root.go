@@ -40,7 +40,7 @@ ANNALS_NATS_LISTEN. The flag wins.`,
 	root.CompletionOptions.HiddenDefaultCmd = true
 	root.SetFlagErrorFunc(flagError)
 	for _, cmd := range []*cobra.Command{
-		a.serve(), a.demo(), a.publish(), a.timeline(), a.counts(), a.tail(), a.record(), a.receipt(), a.verify(), a.evidence(), a.reconcile(), a.export(), a.keys(), a.rebuild(), a.gap(), a.epoch(), a.bench(), a.healthcheck(), a.version(),
+		a.serve(), a.demo(), a.publish(), a.timeline(), a.counts(), a.tail(), a.record(), a.receipt(), a.verify(), a.evidence(), a.reconcile(), a.export(), a.keys(), a.rebuild(), a.gap(), a.erase(), a.epoch(), a.bench(), a.healthcheck(), a.version(),
 	} {
 		cmd.Args = a.arguments(cmd.Args)
 		root.AddCommand(cmd)

@@ -296,6 +296,7 @@ func (s *State) erase(st *Statement) error {
 	if end := e.Ranges[len(e.Ranges)-1].To; end > st.Size {
 		return fmt.Errorf("it selects entry %d, and speaks of a ledger of %d", end-1, st.Size)
 	}
+	s.Erasures++
 	return nil
 }
 

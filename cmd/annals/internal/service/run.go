@@ -31,6 +31,7 @@ func (s *Service) run() error {
 			return nil
 		})
 	}
+	s.stopScrubber = beside(s.scrub)
 	s.sign()
 	var err error
 	s.publisher, err = ingest.NewPublisher(s.line.nc, ingest.PublisherOptions{Root: ingest.RootVouched, Logger: s.o.Logger})
@@ -138,6 +139,9 @@ func (s *Service) close(ctx context.Context) error {
 		if p != nil {
 			ended("publishing what was taken", p.Close(ctx))
 		}
+	}
+	if s.stopScrubber != nil {
+		ended("stopping what follows erasures", s.stopScrubber())
 	}
 	if s.stopKeeper != nil {
 		ended("stopping the keeper", s.stopKeeper())

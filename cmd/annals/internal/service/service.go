@@ -71,6 +71,8 @@ type Options struct {
 	step func(string)
 	// holeRetry replaces the constant of that name: tests can't wait.
 	holeRetry time.Duration
+	// scrubEvery likewise.
+	scrubEvery time.Duration
 }
 
 func (o *Options) defaults() {
@@ -106,7 +108,7 @@ type Service struct {
 	api         *query.API
 
 	// What runs beside, and how to stop it: each waits for its end.
-	stopHTTP, stopKeeper, stopFollower, stopSigner func() error
+	stopHTTP, stopKeeper, stopFollower, stopSigner, stopScrubber func() error
 
 	closing sync.Once
 	closed  error
