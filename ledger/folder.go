@@ -89,7 +89,10 @@ func (f *folder) fold(prepared []chain.Prepared) applied {
 // apply writes what a fold gave, which stopped with an error or didn't.
 func (f *folder) apply(result *chain.Result, foldErr error) applied {
 	w := newWriter(f.db, f.edge, result)
-	if err := w.stage(result); err != nil {
+	var evidence *ErasureError
+	if err := w.stage(result); errors.As(err, &evidence) {
+		return applied{err: evidence}
+	} else if err != nil {
 		return applied{err: &StorageError{Err: err}}
 	}
 	if err := f.db.ApplyNoSyncWait(w.batch, pebble.Sync); err != nil {
@@ -115,6 +118,7 @@ func (f *folder) apply(result *chain.Result, foldErr error) applied {
 		batch:   w.batch,
 		head:    Head{Size: f.state.Size, Root: root, Last: f.state.Last, State: f.state},
 		entries: result.Entries,
+		gone:    w.gone,
 		err:     foldErr,
 	}
 }

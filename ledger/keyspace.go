@@ -16,6 +16,12 @@ import (
 //	                 the entry's bytes. Level 0 is the hash of the entry itself,
 //	                 and isn't stored
 //	e <index 8> 1    its payload, in stored form; deleted when it is erased
+//	r <of 8> <index 8>  kind 1: the entry at index names the entry at of, as what it
+//	                 repeats, contradicts or amends
+//	x <index 8>      index of the entry by which the payload was destroyed
+//	y <number 4>     a seed that salted what is erased, to be destroyed
+//	z <index 8>      an entry that destroyed something which files may still hold;
+//	                 the one row that is of this replica alone
 //	w <tag 32>       head of a workspace's chain: count 8, index 8, leaf 32
 //	s <number 4>     a seed's 32 bytes
 //	state            root 32, and the fold's state
@@ -28,6 +34,11 @@ const (
 	prefixEntry  = 'e'
 	prefixHead   = 'w'
 	prefixSeed   = 's'
+
+	prefixReference  = 'r'
+	prefixErased     = 'x'
+	prefixSpent      = 'y'
+	prefixUnscrubbed = 'z'
 )
 
 // The parts of an entry, the last byte of its keys.
@@ -41,7 +52,7 @@ var (
 	keyFormat = []byte("format")
 )
 
-const formatVersion = "annals ledger 3"
+const formatVersion = "annals ledger 4"
 
 const entryKeySize = 1 + 8 + 1
 
@@ -78,6 +89,32 @@ func hashKey(prefix byte, h chain.Hash) []byte {
 
 func seedKey(number uint32) []byte {
 	return binary.BigEndian.AppendUint32([]byte{prefixSeed}, number)
+}
+
+const referenceKeySize = 1 + 8 + 8
+
+func referenceKey(of, index uint64) []byte {
+	return binary.BigEndian.AppendUint64(binary.BigEndian.AppendUint64([]byte{prefixReference}, of), index)
+}
+
+// splitReferenceKey takes a reference's key apart; ok is false for another.
+func splitReferenceKey(key []byte) (of, index uint64, ok bool) {
+	if len(key) != referenceKeySize || key[0] != prefixReference {
+		return 0, 0, false
+	}
+	return binary.BigEndian.Uint64(key[1:]), binary.BigEndian.Uint64(key[9:]), true
+}
+
+func erasedKey(index uint64) []byte {
+	return binary.BigEndian.AppendUint64([]byte{prefixErased}, index)
+}
+
+func spentKey(number uint32) []byte {
+	return binary.BigEndian.AppendUint32([]byte{prefixSpent}, number)
+}
+
+func unscrubbedKey(index uint64) []byte {
+	return binary.BigEndian.AppendUint64([]byte{prefixUnscrubbed}, index)
 }
 
 const headSize = 8 + 8 + len(chain.Hash{})

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 
 	"github.com/cockroachdb/pebble/v2"
 	"github.com/cockroachdb/pebble/v2/vfs"
@@ -31,6 +32,9 @@ type Ledger struct {
 	pipeline *pipeline
 	filter   *filter
 
+	dir    string
+	afresh *atomic.Bool // the store's logs begin as new files
+
 	mu      sync.Mutex
 	head    Head          // durable
 	grown   chan struct{} // closed, and made anew, when head or err changes
@@ -43,7 +47,7 @@ type Ledger struct {
 }
 
 func newLedger(db *pebble.DB, g chain.Genesis, o Options) *Ledger {
-	return &Ledger{db: db, fs: o.FS, log: o.Logger, genesis: g, grown: make(chan struct{}), awaited: awaited{}, filter: newFilter(), ring: ring{most: maxHeld}}
+	return &Ledger{db: db, fs: o.FS, afresh: o.afresh, log: o.Logger, genesis: g, grown: make(chan struct{}), awaited: awaited{}, filter: newFilter(), ring: ring{most: maxHeld}}
 }
 
 // start sets the durable head and lets the pipeline run.
@@ -112,9 +116,10 @@ func (l *Ledger) Wait(ctx context.Context, size uint64) (Head, error) {
 }
 
 // advance moves the durable watermark.
-func (l *Ledger) advance(head Head, entries []chain.Folded) {
+func (l *Ledger) advance(head Head, entries []chain.Folded, gone []uint64) {
 	spots := spotsOf(entries)
 	l.ring.add(entries) // before anybody hears of them
+	l.ring.forget(gone)
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if head.State.Epoch == l.head.State.Epoch {

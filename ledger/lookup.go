@@ -24,6 +24,13 @@ func (f *folder) known(prepared []chain.Prepared) (chain.Known, error) {
 			}
 			last = tag
 		}
+		if erase, ok := p.Selects(); ok {
+			selected, err := f.selected(&erase)
+			if err != nil {
+				return known, err
+			}
+			known.Selected = selected
+		}
 		if size, needed := p.Condition(); needed && size <= f.state.Size {
 			root, err := rootAt(f.db, size)
 			if err != nil {
@@ -36,6 +43,22 @@ func (f *folder) known(prepared []chain.Prepared) (chain.Known, error) {
 		}
 	}
 	return known, f.originals(prepared)
+}
+
+// selected reads the entries that an erasure selects, as far as there are any.
+func (f *folder) selected(erase *chain.Erase) (map[uint64]chain.Selected, error) {
+	selected := map[uint64]chain.Selected{}
+	for index := range erase.Indexes() {
+		if index >= f.state.Size {
+			break
+		}
+		_, raw, e, err := rowAt(f.db, index)
+		if err != nil {
+			return nil, err
+		}
+		selected[index] = e.Selected(chain.LeafHash(raw))
+	}
+	return selected, nil
 }
 
 // reachedAt returns the stream sequence that the first size entries reach.
@@ -115,9 +138,13 @@ func (f *folder) answer(asked []question) (err error) {
 			return err
 		}
 		if record == nil {
-			// Nothing erases in fold version 1. To fold on without comparing would
-			// give another entry than a replica that has the payload gives.
-			return damaged(index, "the payload of the first record under an id is missing")
+			// Unless it is erased everywhere, to fold on without comparing would give
+			// another entry than a replica that has the payload gives.
+			if _, gone, err := erased(f.db, index); err != nil {
+				return err
+			} else if !gone {
+				return damaged(index, "the payload of the first record under an id is missing")
+			}
 		}
 		q.item.Know(chain.Original{Index: index, Record: record})
 	}

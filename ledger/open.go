@@ -33,6 +33,7 @@ func Open(dir string, o Options) (*Ledger, error) {
 	if err != nil {
 		return nil, closeAfter(db, err)
 	}
+	l.dir = dir
 	return l, nil
 }
 

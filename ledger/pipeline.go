@@ -64,6 +64,7 @@ type applied struct {
 	batch   *pebble.Batch // nil: nothing to sync
 	head    Head
 	entries []chain.Folded
+	gone    []uint64 // whose payloads the batch destroys, ascending
 	bytes   int64
 	flushed chan struct{}
 	err     error // the fold stopped after this batch
@@ -262,7 +263,7 @@ func (p *pipeline) syncAll() {
 			if err := a.batch.SyncWait(); err != nil {
 				p.l.stop(&StorageError{Err: err})
 			} else if p.l.Err() == nil {
-				p.l.advance(a.head, a.entries)
+				p.l.advance(a.head, a.entries, a.gone)
 			}
 			_ = a.batch.Close()
 		}

@@ -113,7 +113,12 @@ func (l *Ledger) Leaves(ctx context.Context, from, to uint64) iter.Seq2[chain.Le
 			}
 			recent = recent[:min(uint64(len(recent)), to-index)]
 			for i := range recent {
-				if !yield(*h.read(&recent[i]), nil) {
+				leaf := h.read(&recent[i])
+				if err := attach(l.db, leaf); err != nil {
+					yield(chain.Leaf{}, err)
+					return
+				}
+				if !yield(*leaf, nil) {
 					return
 				}
 			}
@@ -243,6 +248,9 @@ func (r *reader) leaf() (*chain.Leaf, error) {
 	if r.out.Entry, err = chain.ParseEntry(r.out.Raw); err != nil {
 		return nil, err
 	}
+	if err := attach(r.db, &r.out); err != nil {
+		return nil, err
+	}
 	if b == nil {
 		return &r.out, nil
 	}
@@ -256,6 +264,27 @@ func (r *reader) leaf() (*chain.Leaf, error) {
 		}
 	}
 	return &r.out, nil
+}
+
+// attach says of an erasure what it covers.
+func attach(db pebble.Reader, leaf *chain.Leaf) error {
+	erase, ok := leaf.Entry.Erases()
+	if !ok {
+		return nil
+	}
+	indexes, err := covered(db, leaf.Entry.Index, &erase)
+	if err != nil {
+		return err
+	}
+	leaf.Gone = &chain.Gone{Workspace: erase.Workspace, Indexes: indexes, Millis: make([]uint64, len(indexes))}
+	for i, index := range indexes {
+		e, err := entryAt(db, index)
+		if err != nil {
+			return err
+		}
+		leaf.Gone.Millis[i] = e.ULID.Time()
+	}
+	return nil
 }
 
 // recordBytes reads the record bytes of an entry: nil when they are erased.

@@ -1,6 +1,7 @@
 package ledger
 
 import (
+	"slices"
 	"sort"
 	"sync"
 
@@ -63,6 +64,30 @@ func (r *ring) add(entries []chain.Folded) {
 	r.runs = r.runs[n:]
 }
 
+// forget lets go of payloads that were destroyed. Whoever reads a run meanwhile
+// goes on with what it has; nobody gets it anew.
+func (r *ring) forget(gone []uint64) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for n := range r.runs {
+		run := &r.runs[n]
+		first := run.first()
+		low, _ := slices.BinarySearch(gone, first)
+		high, _ := slices.BinarySearch(gone, first+uint64(len(run.entries)))
+		if low == high {
+			continue
+		}
+		run.entries = slices.Clone(run.entries)
+		for _, index := range gone[low:high] {
+			f := &run.entries[index-first]
+			before := weighFolded(f)
+			f.Payload, f.Original, f.Keys = chain.Payload{Kept: chain.KeptNone}, nil, nil
+			run.weight -= before - weighFolded(f)
+			r.weight -= before - weighFolded(f)
+		}
+	}
+}
+
 // from returns the held entries from index on, up to the end of an append; none
 // when the entry at index isn't held.
 func (r *ring) from(index uint64) []chain.Folded {
@@ -100,7 +125,7 @@ func (h *held) read(f *chain.Folded) *chain.Leaf {
 	if len(f.Entry.Tail) > 0 {
 		h.leaf.Entry.Tail = f.Raw[chain.HeaderSize:]
 	}
-	if f.Entry.Kind != chain.KindGap {
+	if !f.Bare() {
 		h.payload = f.Payload
 		h.leaf.Payload = &h.payload
 	}

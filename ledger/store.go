@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"log/slog"
 	"strings"
+	"sync/atomic"
 
 	"annals/internal/disk"
 
@@ -47,6 +48,8 @@ type Options struct {
 
 	// failures is told what failed behind Pebble's back: a flush, a compaction.
 	failures chan error
+	// afresh is set while no log may begin as an old file.
+	afresh *atomic.Bool
 
 	// Pebble changes the store's options, for tests that vary them.
 	Pebble func(*pebble.Options)
@@ -68,6 +71,9 @@ func (o Options) withDefaults() Options {
 	if o.failures == nil {
 		o.failures = make(chan error, 1)
 	}
+	if o.afresh == nil {
+		o.afresh = new(atomic.Bool)
+	}
 	if o.Fatal == nil {
 		o.Fatal = func(err error) { panic(err) }
 	}
@@ -83,7 +89,7 @@ func openStore(dir string, o Options) (*pebble.DB, error) {
 	cache := pebble.NewCache(size)
 	defer cache.Unref()
 	opts := &pebble.Options{
-		FS:                          disk.Ordered{FS: o.FS},
+		FS:                          disk.Ordered{FS: disk.Afresh{FS: o.FS, On: o.afresh}},
 		Cache:                       cache,
 		FormatMajorVersion:          formatMajor,
 		Logger:                      storeLogger{o},

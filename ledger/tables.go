@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/binary"
+	"errors"
 	"fmt"
 
 	"annals/ledger/chain"
@@ -33,6 +34,25 @@ func (s *Source) CheckTables(ctx context.Context) error {
 		{prefixSeed, "seed", func(key, value []byte) error {
 			if len(key) != 1+4 || len(value) != len(chain.Hash{}) {
 				return fmt.Errorf("it has %d bytes", len(value))
+			}
+			return nil
+		}},
+		{prefixReference, "reference", s.checkReference},
+		{prefixErased, "erased entry", func(key, value []byte) error {
+			if len(key) != 1+8 || len(value) != 8 || binary.BigEndian.Uint64(key[1:]) >= binary.BigEndian.Uint64(value) || binary.BigEndian.Uint64(value) >= head.Size {
+				return errors.New("it names no later entry")
+			}
+			return nil
+		}},
+		{prefixSpent, "seed to be destroyed", func(key, value []byte) error {
+			if len(key) != 1+4 || len(value) != 0 {
+				return fmt.Errorf("it has %d bytes", len(value))
+			}
+			return nil
+		}},
+		{prefixUnscrubbed, "entry to be scrubbed behind", func(key, value []byte) error {
+			if len(key) != 1+8 || len(value) != 0 || binary.BigEndian.Uint64(key[1:]) >= head.Size {
+				return fmt.Errorf("it names no entry of the %d", head.Size)
 			}
 			return nil
 		}},
@@ -69,6 +89,22 @@ func (s *Source) checkTable(ctx context.Context, prefix byte, what string, check
 	}
 	if err := it.Error(); err != nil {
 		return &DamageError{What: fmt.Sprintf("a %s can't be read: %s", what, firstLine(err))}
+	}
+	return nil
+}
+
+// checkReference compares a reference with the entry that it is of.
+func (s *Source) checkReference(key, value []byte) error {
+	of, index, ok := splitReferenceKey(key)
+	if !ok || len(value) != 1 {
+		return fmt.Errorf("it has %d bytes", len(value))
+	}
+	e, err := entryAt(s.db, index)
+	switch {
+	case err != nil:
+		return fmt.Errorf("entry %d, which it is of: %w", index, err)
+	case e.Ref != of || e.Kind != chain.Kind(value[0]):
+		return fmt.Errorf("entry %d is a %s that names another", index, e.Kind)
 	}
 	return nil
 }

@@ -13,8 +13,11 @@ import (
 
 // writer lays one folded batch out as one Pebble batch.
 type writer struct {
+	db    *pebble.DB
 	batch *pebble.Batch
 	edge  edge
+	spent []uint32 // seeds that salted what the batch erases
+	gone  []uint64 // entries whose payloads it destroys, ascending
 }
 
 // maxKeptBatch is the size up to which a batch's memory is kept for the next.
@@ -22,7 +25,7 @@ const maxKeptBatch = 8 << 20
 
 // newWriter begins a batch for what a fold gave.
 func newWriter(db *pebble.DB, e edge, r *chain.Result) *writer {
-	return &writer{batch: db.NewBatchWithSize(sizeOfBatch(r), pebble.WithMaxRetainedSizeBytes(maxKeptBatch)), edge: e}
+	return &writer{db: db, batch: db.NewBatchWithSize(sizeOfBatch(r), pebble.WithMaxRetainedSizeBytes(maxKeptBatch)), edge: e}
 }
 
 // sizeOfBatch estimates how many bytes a batch takes, so that it need not grow.
@@ -48,6 +51,11 @@ func (w *writer) stage(r *chain.Result) error {
 	}
 	if err := w.keys(r.Entries); err != nil {
 		return err
+	}
+	for i := range r.Entries {
+		if err := w.destroy(w.db, r, &r.Entries[i]); err != nil {
+			return err
+		}
 	}
 	// Map order must not show: replicas are compared byte by byte.
 	tags := make([]chain.Hash, 0, len(r.Heads))
@@ -86,7 +94,12 @@ func (w *writer) entry(f *chain.Folded) error {
 	if err := row.Finish(); err != nil {
 		return err
 	}
-	if f.Entry.Kind == chain.KindGap {
+	if f.Entry.Ref != chain.NoRef {
+		if err := w.batch.Set(referenceKey(f.Entry.Ref, index), []byte{byte(f.Entry.Kind)}, nil); err != nil {
+			return err
+		}
+	}
+	if f.Bare() {
 		return nil
 	}
 	payload := w.batch.SetDeferred(entryKeySize, f.Payload.Size())

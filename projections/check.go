@@ -166,20 +166,7 @@ func (c *checking) clear(from, past []byte) error {
 func (p *Projections) level() error {
 	p.folding.Lock()
 	defer p.folding.Unlock()
-	p.settle()
-	if err := p.Err(); err != nil {
-		return err
-	}
-	active := p.hot.Load().active
-	if len(active.occurred) == 0 {
-		return nil
-	}
-	if err := p.write(active); err != nil {
-		return err
-	}
-	size, last := active.end()
-	p.hot.Store(&hot{active: newTail(size, last, 0, 0)})
-	return nil
+	return p.levelled()
 }
 
 // compare compares the rows with keys in [lo, hi), nil being no bound.

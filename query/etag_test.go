@@ -113,7 +113,7 @@ func TestVersionChangesTags(t *testing.T) {
 
 // TestPageTag changes one thing that a page says at a time.
 func TestPageTag(t *testing.T) {
-	a := &API{o: Options{Version: "1"}}
+	a := serve(t, Options{Version: "1"}).api
 	page := func(change func(*selected)) *selected {
 		s := &selected{Page: projections.Page{Indexes: []uint64{7, 5}, Last: projections.Position{Index: 5}}, total: projections.Count{N: 2}}
 		change(s)

@@ -52,6 +52,8 @@ type filter struct {
 	tailing  tailing  // what /tail asks besides
 	proving  proving  // what proofs ask besides
 	chained  chained  // what /entries asks
+
+	selecting selecting // what /erasure asks
 }
 
 const (

@@ -90,6 +90,9 @@ func (it *item) append(b []byte, leaf *chain.Leaf, hash chain.Hash) ([]byte, err
 		return b, err
 	}
 	b = appendByKind(b, e)
+	if b, err = it.erased(b, leaf); err != nil {
+		return b, err
+	}
 	if it.sentence && payload.record != nil && e.Kind != chain.KindRejection {
 		b = appendSentence(b, payload.record, payload.typ)
 	}

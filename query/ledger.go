@@ -29,6 +29,8 @@ type Ledger struct {
 	Witnessed  *Witnessing `json:"witnessed,omitzero" nullable:"false" doc:"How far witnesses have cosigned. Absent where the server asks none."`
 	State      string      `json:"state" enum:"recording,waiting,stopped" doc:"recording; waiting: not at the moment, and error says for what; stopped: not before a restart or a newer version."`
 	Error      string      `json:"error,omitzero" doc:"Why nothing is being recorded."`
+	Erasing    int         `json:"erasing,omitzero" doc:"Erasures that are obeyed, and whose bytes are still being removed from files or the stream."`
+	Salting    int         `json:"salting,omitzero" doc:"Seeds that salted what is erased, and stay until the stream is trimmed: who has one can confirm a guess."`
 	Indexes    Indexes     `json:"indexes"`
 }
 
@@ -63,6 +65,15 @@ func (a *API) ledger(w http.ResponseWriter, r *http.Request, _ *filter) error {
 	if err := a.o.Ready(ctx); err != nil {
 		out.State, out.Error = "waiting", err.Error()
 	}
+	erasing, err := l.Unscrubbed()
+	if err != nil {
+		return err
+	}
+	seeds, err := l.Incomplete()
+	if err != nil {
+		return err
+	}
+	out.Erasing, out.Salting = len(erasing), len(seeds)
 	if err := l.Err(); err != nil {
 		out.State, out.Error = "stopped", err.Error()
 	}

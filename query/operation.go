@@ -131,6 +131,14 @@ func init() {
 			problems: []problem.Code{problem.InvalidParameter, problem.UnknownParameter, problem.Behind, problem.Internal},
 		},
 		{
+			path: "/v1/workspaces/{ws}/erasure", id: "erasure-selection", summary: "What an erasure would take",
+			description: "Selects what an operator may sign to have erased (docs/erasure.md): the records named, or those that the filters find. " +
+				"It erases nothing. The statement's parts are signed elsewhere and submitted to `/v1/control`.",
+			parameters: slices.Concat([]string{"ws", "erase-record", "erase-along"}, filterNames, []string{"since", "until"}),
+			mediaType:  jsonMedia, schema: selectionSchema, access: inWorkspace(access.Erase), work: ptr(access.Query), answer: (*API).selection,
+			problems: []problem.Code{problem.InvalidParameter, problem.UnknownParameter, problem.BadRequest, problem.NoSuchRecord, problem.Behind, problem.Internal},
+		},
+		{
 			path: "/v1/consistency", id: "consistency", summary: "That one tree begins with another",
 			description: "The proof (RFC 6962, 2.1.2) that the tree of size `to` is that of size `from` with more entries behind it: that nothing was changed in between. Compare with the roots of two checkpoints.",
 			parameters:  []string{"consistency-from", "consistency-to"},
@@ -145,11 +153,11 @@ func init() {
 		},
 		{
 			method: http.MethodPost, path: "/v1/control", id: "submit-control", summary: "Submit a signed control message",
-			description: "Publishes a control message that an operator signed: a signed gap, or a change of keys (docs/format/control.md). " +
+			description: "Publishes a control message that an operator signed: a signed gap, a change of keys, or an erasure (docs/format/control.md). " +
 				"It needs no other authority than its signatures, and is checked against the ledger before it is published. " +
 				"The statement's number is `control` of `/v1/ledger`; where another message came first the answer is `control_raced`, and the statement has to be signed anew. " +
 				"Waits, 5 s at most, for its entry.",
-			body: octets, mediaType: jsonMedia, schema: submittedSchema, access: everywhere(access.Admin), answer: (*API).submit,
+			body: octets, mediaType: jsonMedia, schema: submittedSchema, access: everywhere(access.Erase | access.Admin), answer: (*API).submit,
 			problems: []problem.Code{
 				problem.UnknownParameter, problem.CrossSite, problem.BadRequest, problem.UnsupportedMedia, problem.TooLarge,
 				problem.ControlRefused, problem.ControlRaced, problem.NotRecording, problem.Unavailable, problem.Internal,

@@ -103,6 +103,13 @@ func itemSchema() *huma.Schema {
 				}),
 			"compared": {Type: huma.TypeBoolean, Description: "Of a duplicate: false when the original was erased and could not be compared."},
 			"control":  {Type: huma.TypeString, Description: "What a control entry does."},
+			"erased": object("By what the payload was erased: there is no record then.",
+				[]string{"at", "by", "control"}, map[string]*huma.Schema{
+					"at":      {Type: huma.TypeString, Format: "date-time", Description: "The time of the control entry."},
+					"by":      {Type: huma.TypeString, Description: "The role that signed it."},
+					"reason":  {Type: huma.TypeString, Description: "As it signed: request, order, mistake, secret, contract, or a number. Absent where a seed went with a trim."},
+					"control": {Type: huma.TypeString, Pattern: ulidPattern, Description: "The control entry."},
+				}),
 			"gap": object("The sequences that are lost.", []string{"first", "last"}, map[string]*huma.Schema{
 				"first": count("The first."), "last": count("The last."),
 			}),

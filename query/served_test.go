@@ -34,7 +34,12 @@ type served struct {
 
 func serve(t testing.TB, o Options) *served {
 	t.Helper()
-	s := &served{t: t, stream: chaintest.New("query"), disk: vfs.NewMem()}
+	return serveOn(t, chaintest.New("query"), o)
+}
+
+func serveOn(t testing.TB, stream *chaintest.Stream, o Options) *served {
+	t.Helper()
+	s := &served{t: t, stream: stream, disk: vfs.NewMem()}
 	var err error
 	o.Ledger, err = ledger.Create("ledger", s.stream.Messages[0], s.stream.Messages[1], ledger.Options{FS: s.disk, CacheSize: 16 << 20})
 	if err != nil {

@@ -134,5 +134,9 @@ func (g *Gate) authenticate(r *http.Request) (*Principal, error) {
 	case g.o.Verify != nil:
 		return g.o.Verify(r.Context(), token)
 	}
-	return nil, &RefusedError{"this is no API key of this server, whose keys begin with " + keyPrefix}
+	return nil, ErrUnknown
 }
+
+// ErrUnknown refuses a token that has not the form of an API key, where no others
+// are known, or not this one.
+var ErrUnknown error = &RefusedError{"this is no API key of this server, whose keys begin with " + keyPrefix}

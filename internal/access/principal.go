@@ -19,6 +19,7 @@ const (
 	ByOIDC    Kind = "oidc"    // a token of the OpenID provider
 
 	ByCertificate Kind = "certificate" // a client's certificate
+	ByPeer        Kind = "peer"        // the token that the replicas of a ledger share
 )
 
 // Grant is what may be done, and where.
@@ -26,6 +27,9 @@ type Grant struct {
 	Scopes     Scopes
 	Workspaces Workspaces
 }
+
+// InAll grants scopes in every workspace.
+func InAll(s Scopes) Grant { return Grant{s, Workspaces{all: true}} }
 
 // Principal is who asks, and what they may.
 type Principal struct {
@@ -51,7 +55,7 @@ type Principal struct {
 }
 
 // developer is who asks where access is not configured.
-var developer = &Principal{Kind: ByNothing, Grants: []Grant{{All, Workspaces{all: true}}}}
+var developer = &Principal{Kind: ByNothing, Grants: []Grant{InAll(All)}}
 
 // scopes are all that the principal has anywhere.
 func (p *Principal) scopes() (s Scopes) {

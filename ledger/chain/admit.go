@@ -66,7 +66,7 @@ func (s *State) signed(m *Message, fits bool) (fr frame, st Statement, err error
 	if errors.Is(versionErr, ErrMalformed) {
 		return fr, st, &ControlError{Code: CodeControlFrame, Why: versionErr}
 	}
-	if err := s.keys.judge(fr.statement, fr.signatures, st.Type.role()); err != nil {
+	if err := s.keys.judgeType(fr.statement, fr.signatures, st.Type); err != nil {
 		return fr, st, &ControlError{Code: CodeControlSignature, Why: err}
 	}
 	if versionErr != nil {
@@ -113,6 +113,8 @@ func (s *State) hold(m *Message, fr *frame, st *Statement) (err error) {
 		err = s.notice(m, st)
 	case ControlTrim:
 		err = s.trim(st)
+	case ControlErase:
+		err = s.erase(st)
 	default:
 		err = errors.New("a second genesis")
 	}
@@ -134,7 +136,7 @@ func (s *State) meets(st *Statement, known *Known) error {
 	switch {
 	case st.Type == ControlMark:
 		return nil
-	case !needed && (reaches || st.Type == ControlEpoch):
+	case !needed && (reaches || st.Type == ControlEpoch || st.Type == ControlErase):
 		return refused(CodeControlCondition, "it names no size and root")
 	case !needed:
 		return nil
@@ -152,6 +154,9 @@ func (s *State) meets(st *Statement, known *Known) error {
 		return fmt.Errorf("%w: the sequence at size %d", ErrUnknown, size)
 	case root != st.Root:
 		return refused(CodeControlCondition, "it names another root at size %d than %s", size, root)
+	}
+	if st.Type == ControlErase {
+		return s.selects(st, known)
 	}
 	if least, within := st.least(); reaches && least != reached {
 		return refused(CodeControlCondition, "at size %d the ledger reaches message %d, not %d", size, reached, least)

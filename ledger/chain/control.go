@@ -17,6 +17,7 @@ const (
 	ControlKey     ControlType = 4
 	ControlEpoch   ControlType = 5
 	ControlGap     ControlType = 6
+	ControlErase   ControlType = 7
 	ControlTrim    ControlType = 14
 )
 
@@ -36,6 +37,8 @@ func (t ControlType) String() string {
 		return "epoch"
 	case ControlGap:
 		return "gap"
+	case ControlErase:
+		return "erase"
 	case ControlTrim:
 		return "trim"
 	}
@@ -55,6 +58,8 @@ func (t ControlType) role() Role {
 		return RoleLedger
 	case ControlEpoch, ControlGap:
 		return RoleOperator
+	case ControlErase:
+		return RoleEraser // or who stands in for it: see [Roster.judgeType]
 	}
 	return 0
 }

@@ -28,5 +28,19 @@ func (c *cursor) bytes16() []byte  { return c.take(int(c.u16())) }
 func (c *cursor) bytes32() []byte  { return c.take(int(c.u32())) }
 func (c *cursor) string16() string { return string(c.bytes16()) }
 
+// uvarint reads an unsigned LEB128 number in its shortest form, of at most 64 bits.
+func (c *cursor) uvarint() uint64 {
+	v, n := binary.Uvarint(c.b)
+	if n <= 0 || n > 1 && c.b[n-1] == 0 {
+		c.bad = true
+		return 0
+	}
+	c.take(n)
+	return v
+}
+
+// uvarint appends what [cursor.uvarint] reads.
+func uvarint(dst []byte, v uint64) []byte { return binary.AppendUvarint(dst, v) }
+
 // done reports whether every byte was read and none was missing.
 func (c *cursor) done() bool { return !c.bad && len(c.b) == 0 }

@@ -41,7 +41,11 @@ func (f *fold) settle(item *Item, e *Entry, payload *Payload) (first bool) {
 	}
 	e.Kind, e.Code = KindDuplicate, DuplicateSame
 	if original.Record == nil {
+		// It may well be the record that was erased: with its salt anybody could
+		// confirm a guess at that.
 		e.Code = DuplicateUncompared
+		*payload = Payload{Kept: KeptNone}
+		return false
 	}
 	payload.Kept, payload.Body = KeptAround, nil
 	payload.Before, payload.After = item.body[:item.start], item.body[item.end:]

@@ -16,6 +16,9 @@ type Known struct {
 	// Reached is what [Entry.Reaches] gives of the last entry, at the same sizes; 0 at
 	// size 0.
 	Reached map[uint64]uint64
+	// Selected are the entries, by index, that an erasure in the batch selects
+	// ([Prepared.Selects]).
+	Selected map[uint64]Selected
 }
 
 // Folded is one new entry, with all that is stored beside it.
@@ -33,6 +36,12 @@ type Folded struct {
 	// whether there is one.
 	Key   Hash
 	First bool
+}
+
+// Bare reports whether nothing stands beside the entry: of a gap, of what is erased,
+// and of what came under an erased record's id.
+func (f *Folded) Bare() bool {
+	return f.Entry.Kind == KindGap || f.Payload.Kept == KeptNone && f.Payload.Salt.IsZero()
 }
 
 // Result is what folding a batch of messages gives.

@@ -14,8 +14,8 @@ type Role uint16
 const (
 	RoleRoot       Role = 1 << 0 // genesis and changes of keys
 	RoleLedger     Role = 1 << 1 // seeds, marks and trims
-	RoleOperator   Role = 1 << 2 // epochs and gaps
-	RoleEraser     Role = 1 << 3 // erasures, retention and holds
+	RoleOperator   Role = 1 << 2 // epochs and gaps; erasures while no eraser is named
+	RoleEraser     Role = 1 << 3 // erasures
 	RoleCheckpoint Role = 1 << 4 // checkpoints; no control statement
 	RoleHeads      Role = 1 << 5 // workspace heads; no control statement
 )

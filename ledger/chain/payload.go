@@ -179,10 +179,20 @@ type Leaf struct {
 	Keys *activity.Keys
 	// Hash is the leaf hash of Raw, where it is at hand; zeros: compute it.
 	Hash Hash
+	// Gone is what an erasure's entry covers, where whoever hands the leaf over knows
+	// it: what indexes let go of.
+	Gone *Gone
 	// Nodes is what is stored of the tree's nodes that the entry completes: their
 	// hashes one after the other, level 1 upwards. Sources of an audit set it where
 	// they have it at hand.
 	Nodes []byte
+}
+
+// Gone are entries of a workspace whose payloads an erasure covers.
+type Gone struct {
+	Workspace Hash
+	Indexes   []uint64 // ascending
+	Millis    []uint64 // the time of each one's ULID: all that is left to go by
 }
 
 // Subject takes apart the subject that the leaf's payload names.

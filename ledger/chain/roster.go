@@ -84,7 +84,7 @@ var (
 // the keys besides that it removes. Errors wrap [ErrSignature], [ErrUnknownKey] or
 // [ErrRole].
 func (r *Roster) Judge(c *Control) error {
-	if err := r.judge(c.statement, c.signatures, c.Statement.Type.role()); err != nil {
+	if err := r.judgeType(c.statement, c.signatures, c.Statement.Type); err != nil {
 		return fmt.Errorf("%s: %w", c.Statement.Type, err)
 	}
 	if c.Statement.Type != ControlKey {
@@ -95,6 +95,15 @@ func (r *Roster) Judge(c *Control) error {
 		return nil // of its body, whoever applies the change says what is wrong
 	}
 	return r.judgeRotation(&change, c.signatures)
+}
+
+// judgeType is judge, for the role that signs statements of a type.
+func (r *Roster) judgeType(statement []byte, signatures []signature, t ControlType) error {
+	role := t.role()
+	if role == RoleEraser {
+		role = r.Eraser()
+	}
+	return r.judge(statement, signatures, role)
 }
 
 // judge checks that every signature is a known key's and valid, and that enough

@@ -44,6 +44,9 @@ type State struct {
 	// first. What it says may be done already or not: whoever may purge the stream
 	// sees to it that it is, after a restart too.
 	Trimmed uint64
+	// Erasures counts the accepted ones: what was kept of an answer before the last of
+	// them may hold what is erased.
+	Erasures uint64
 	// Start says how the epoch began, and EpochIndex in which entry. The genesis
 	// begins epoch 0: it names the stream and the first sequence, not when the
 	// stream was made.
@@ -101,7 +104,7 @@ func (s *State) Position() Position {
 }
 
 // stateVersion begins a stored state.
-const stateVersion = 3
+const stateVersion = 4
 
 // Append appends what can't be derived from the genesis. The seed's secret is
 // not in it: it is stored with the seeds, and destroyed with them.
@@ -121,6 +124,7 @@ func (s *State) Append(dst []byte) []byte {
 	dst = be64(dst, s.MarkSize)
 	dst = be64(dst, s.ControlSequence)
 	dst = be64(dst, s.Trimmed)
+	dst = be64(dst, s.Erasures)
 	dst = be64(dst, s.EpochIndex)
 	if s.Epoch > 0 {
 		dst = be32(dst, len(s.Start.Append(nil)))
@@ -159,6 +163,7 @@ func (s State) Resume(b []byte, secret func(number uint32) ([sha256.Size]byte, e
 	s.MarkSize = c.u64()
 	s.ControlSequence = c.u64()
 	s.Trimmed = c.u64()
+	s.Erasures = c.u64()
 	s.EpochIndex = c.u64()
 	whole := true
 	if s.Epoch > 0 {

@@ -28,6 +28,7 @@ type item struct {
 	readable bool     // the header's fields could be read
 	exact    bool     // entry prints the very bytes that were read
 	trouble  *trouble // with what stands beside the entry
+	orphan   bool     // a duplicate that something stands beside, and nothing beside its original
 }
 
 // trouble is a finding that a worker made, for the join to weigh: it says nothing
@@ -39,6 +40,10 @@ type trouble struct {
 	// must be sound too.
 	about uint64
 	names bool
+	// Of what is missing: the entry's kind and what it names, for an erasure covers
+	// the duplicates of what it selects.
+	kind chain.Kind
+	ref  uint64
 }
 
 // chunk is an aligned run of entries, everything local to it checked.

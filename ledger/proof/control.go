@@ -32,7 +32,7 @@ func (j *joiner) control(x uint64, e *chain.Entry) {
 			r.anySeed = true
 		}
 	}
-	j.signed(x, &c)
+	signed := j.signed(x, &c)
 	id := j.begun.id
 	if x > 0 && id != nil && s.Ledger != *id {
 		j.found.at(x, WrongLedger, "the statement of control entry %d was signed for ledger %s, this is %s", x, s.Ledger, id)
@@ -54,7 +54,7 @@ func (j *joiner) control(x uint64, e *chain.Entry) {
 	switch s.Type {
 	case chain.ControlGenesis:
 	case chain.ControlSeed:
-		j.seedControl(x, s)
+		j.seedControl(x, e, s)
 	case chain.ControlMark:
 		j.mark(x, s)
 	case chain.ControlKey:
@@ -65,6 +65,8 @@ func (j *joiner) control(x uint64, e *chain.Entry) {
 		j.gapNotice(x, e, s)
 	case chain.ControlTrim:
 		j.trim(x, e, s)
+	case chain.ControlErase:
+		j.erase(x, s, signed)
 	default:
 		j.foreign(x, "control entry %d: %s", x, s.Type)
 	}
@@ -78,7 +80,7 @@ func (j *joiner) foreign(x uint64, format string, args ...any) {
 }
 
 // seedControl checks a seed's statement, and puts the seed in force.
-func (j *joiner) seedControl(x uint64, s *chain.Statement) {
+func (j *joiner) seedControl(x uint64, e *chain.Entry, s *chain.Statement) {
 	r := &j.rules
 	number, _, err := chain.ParseSeed(s.Body)
 	if err != nil {
@@ -90,6 +92,7 @@ func (j *joiner) seedControl(x uint64, s *chain.Statement) {
 		r.anySeed = true
 	}
 	r.seed, r.seedAt = number, j.damage.skips
+	j.erasures.seeds = append(j.erasures.seeds, seedAt{number, x, placeOf(e)})
 	j.state(x, s, nil, 0)
 }
 

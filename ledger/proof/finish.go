@@ -25,6 +25,9 @@ func (j *joiner) finish() error {
 		}
 	}
 	j.nameDamage()
+	if err := j.settleErasures(); err != nil {
+		return err
+	}
 	j.compareHead(short)
 	j.compareRemembered()
 	j.compareSigned()

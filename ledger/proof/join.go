@@ -40,6 +40,7 @@ type joiner struct {
 	heads    workspaces
 	reached  reached
 	late     []statementAt
+	erasures erasures
 	payloads struct{ checked, notKept, unchecked uint64 }
 }
 
@@ -47,7 +48,7 @@ func newJoiner(ctx context.Context, src Source, o Options, head Head, begun begi
 	return &joiner{
 		ctx: ctx, src: src, o: o, head: head, begun: begun, found: found, pipe: pipe,
 		tree: newTree(o.Chunk), damage: newDamage(), rules: newRules(&begun), heads: newWorkspaces(o.Chunk),
-		reached: newReached(o.Chunk), watch: watch(o),
+		reached: newReached(o.Chunk), watch: watch(o), erasures: newErasures(),
 	}
 }
 
@@ -168,6 +169,9 @@ func (j *joiner) accept(x uint64, it *item) {
 	if it.trouble != nil && j.damage.unproven[x] == nil {
 		j.blameBeside(x, it.trouble)
 	}
+	if e.Kind == chain.KindDuplicate || e.Kind == chain.KindConflict {
+		j.repeats(x, it)
+	}
 	if e.Kind == chain.KindControl {
 		roster := j.rules.roster
 		j.control(x, e)
@@ -184,6 +188,10 @@ func (j *joiner) accept(x uint64, it *item) {
 func (j *joiner) blameBeside(x uint64, t *trouble) {
 	if t.names && j.damage.between(t.about, t.about+1, 1) > 0 {
 		return // the other entry that it is about isn't sound
+	}
+	if t.finding == PayloadMissing {
+		j.erasures.missing[x] = t // unless it is erased
+		return
 	}
 	j.found.at(x, t.finding, "%s", t.detail)
 }

@@ -9,23 +9,25 @@ import (
 )
 
 // signed checks a statement's signatures by the keys that are in force.
-func (j *joiner) signed(x uint64, c *chain.Control) {
+// It reports whether they carry it, as far as is known.
+func (j *joiner) signed(x uint64, c *chain.Control) bool {
 	if j.rules.roster == nil || j.rules.foreign {
-		return
+		return true
 	}
 	err := j.rules.roster.Judge(c)
 	finding := UnauthorisedControl
 	switch {
 	case err == nil:
-		return
+		return true
 	case errors.Is(err, chain.ErrSignature):
 		finding = BadSignature
 	case j.damage.skips > 0:
-		return // a change of keys may be among what could not be read
+		return true // a change of keys may be among what could not be read
 	case errors.Is(err, chain.ErrUnknownKey):
 		finding = UnknownKey
 	}
 	j.found.at(x, finding, "control entry %d: %v", x, err)
+	return false
 }
 
 // changeKeys checks a change of keys, and puts it in force: what its keys sign is

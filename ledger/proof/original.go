@@ -124,6 +124,7 @@ func (w *worker) settleRef(ck *chunk, it *item, r *reference, o *original) {
 	}
 	if o.record == nil || e.Code != chain.DuplicateSame && !w.commits(e, r.payload, o.record) {
 		ck.unchecked++ // the original is gone, or the duplicate says that it was
+		it.orphan = true
 		return
 	}
 	ck.payloads++

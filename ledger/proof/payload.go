@@ -16,7 +16,7 @@ type subject struct {
 
 func (it *item) note(finding Finding, format string, args ...any) {
 	if it.trouble == nil {
-		it.trouble = &trouble{finding: finding, detail: fmt.Sprintf(format, args...)}
+		it.trouble = &trouble{finding: finding, detail: fmt.Sprintf(format, args...), kind: it.entry.Kind, ref: it.entry.Ref}
 	}
 }
 
@@ -36,6 +36,9 @@ func (w *worker) payload(ck *chunk, at int, leaf *chain.Leaf) {
 	}
 	switch {
 	case p == nil && w.o.EntriesOnly:
+		return
+	case p == nil && e.Kind == chain.KindDuplicate && e.Code == chain.DuplicateUncompared:
+		ck.notKept++ // as the rule is
 		return
 	case p == nil && (retained || e.Kind == chain.KindDuplicate):
 		it.note(PayloadMissing, "nothing stands beside %s entry %d, whose payload was kept when it was recorded", e.Kind, e.Index)

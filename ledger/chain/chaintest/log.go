@@ -15,13 +15,14 @@ type Log struct {
 	Heads   map[chain.Hash]chain.Head
 
 	first map[chain.Hash]uint64 // index of the first record, by dedupe key
+	gone  map[uint64]uint64     // what was erased, and by which entry
 	nodes nodes
 }
 
 // NewLog is the ledger before the first message of its stream.
 func NewLog(first chain.Message) (*Log, error) {
 	state, _, err := chain.OpenGenesis(&first)
-	return &Log{State: state, Heads: map[chain.Hash]chain.Head{}, first: map[chain.Hash]uint64{}}, err
+	return &Log{State: state, Heads: map[chain.Hash]chain.Head{}, first: map[chain.Hash]uint64{}, gone: map[uint64]uint64{}}, err
 }
 
 // Fold folds messages that follow on one another, in batches that cut returns the
@@ -47,6 +48,14 @@ func (l *Log) Fold(msgs []chain.Message, cut func(left int) int) error {
 				}
 			}
 			batch = append(batch, p)
+			if e, ok := p.Selects(); ok {
+				known.Selected = map[uint64]chain.Selected{}
+				for index := range e.Indexes() {
+					if index < uint64(len(l.Entries)) {
+						known.Selected[index] = l.Entries[index].Entry.Selected(l.Entries[index].Leaf)
+					}
+				}
+			}
 			if size, needed := p.Condition(); needed && size <= l.State.Size {
 				known.Roots[size], known.Reached[size] = l.At(size)
 			}
@@ -65,6 +74,9 @@ func (l *Log) Fold(msgs []chain.Message, cut func(left int) int) error {
 }
 
 func (l *Log) take(r *chain.Result) {
+	for i := range r.Entries {
+		l.erase(&r.Entries[i].Entry)
+	}
 	for _, e := range r.Entries {
 		if e.First {
 			l.first[e.Key] = e.Entry.Index
@@ -82,6 +94,30 @@ func (l *Log) take(r *chain.Result) {
 	l.State = r.State
 }
 
+// erase destroys what an entry erases, as a ledger does.
+func (l *Log) erase(by *chain.Entry) {
+	erase, ok := by.Erases()
+	if !ok {
+		return
+	}
+	for i := range l.Entries {
+		e := &l.Entries[i].Entry
+		if erase.Covers(e.Index) || e.Kind == chain.KindDuplicate && erase.Covers(e.Ref) {
+			l.Entries[i].Payload, l.Entries[i].Original = chain.Payload{Kept: chain.KeptNone}, nil
+			if _, already := l.gone[e.Index]; !already {
+				l.gone[e.Index] = by.Index
+			}
+		}
+	}
+}
+
+// Gone returns the index of the entry by which the payload of the entry at an index
+// was erased.
+func (l *Log) Gone(index uint64) (by uint64, ok bool) {
+	by, ok = l.gone[index]
+	return by, ok
+}
+
 // At returns the root of the first size entries, and the sequence they reach.
 func (l *Log) At(size uint64) (root chain.Hash, sequence uint64) {
 	if size > 0 {
@@ -94,8 +130,11 @@ func (l *Log) At(size uint64) (root chain.Hash, sequence uint64) {
 	return chain.Hash(h), sequence
 }
 
-// Record returns the record bytes of the entry at an index.
+// Record returns the record bytes of the entry at an index, nil when they are erased.
 func (l *Log) Record(index uint64) []byte {
+	if _, gone := l.Gone(index); gone {
+		return nil
+	}
 	e := &l.Entries[index]
 	leaf := chain.Leaf{Entry: e.Entry, Payload: &e.Payload}
 	_, record := leaf.Record()

@@ -5,6 +5,7 @@ package chaintest
 import (
 	"crypto/sha256"
 	"fmt"
+	"slices"
 
 	"annals/ledger/chain"
 )
@@ -143,6 +144,30 @@ func (s *Stream) Begin(size uint64, root chain.Hash, first uint64) {
 func (s *Stream) Gap(size uint64, root chain.Hash, first, last uint64) {
 	n := chain.GapNotice{Epoch: s.Epoch, First: first, Last: last}
 	s.publish(chain.ControlGap.Subject(), chain.SealGap(s.ID, s.Control, size, root, n, s.Operator), nil)
+	s.Control++
+}
+
+// Select returns the erasure of entries of a workspace that a ledger holds, as one
+// statement, signed by the role that signs them there.
+func Select(l *Log, workspace string, indexes ...uint64) chain.Erase {
+	e := chain.Erase{
+		Role: l.State.Roster().Eraser(), Reason: chain.EraseRequest, Rule: chain.NoRef,
+		Workspace: l.State.Tag(workspace), Parts: 1, Ranges: chain.Ranges(slices.Values(indexes)),
+	}
+	e.Leaves, _ = chain.SelectionHash(l.State.Ledger(), e.Workspace, e.Ranges, func(index uint64) (chain.Hash, error) {
+		return l.Entries[index].Leaf, nil
+	})
+	e.Selection = e.Leaves
+	return e
+}
+
+// Erase adds an erasure, signed by the operator where nobody else is named: size and
+// root are those of the ledger that it selects from.
+func (s *Stream) Erase(size uint64, root chain.Hash, e chain.Erase, words string, signers ...chain.Signer) {
+	if len(signers) == 0 {
+		signers = []chain.Signer{s.Operator}
+	}
+	s.publish(chain.ControlErase.Subject(), chain.SealErase(s.ID, s.Control, size, root, e, words, signers...), nil)
 	s.Control++
 }
 

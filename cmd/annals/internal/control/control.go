@@ -36,6 +36,8 @@ type Standing struct {
 	State    string `json:"state"`    // recording, waiting or stopped
 	Error    string `json:"error"`    // why it isn't recording
 	Hole     *Hole  `json:"hole"`     // nil: the server knows of none
+	Erasing  int    `json:"erasing"`  // erasures whose bytes are still being removed
+	Salting  int    `json:"salting"`  // seeds that salted what is erased and stay until the stream is trimmed
 }
 
 // Hole is a range of stream sequences, both ends missing, that nothing in the
@@ -74,6 +76,7 @@ type Answer struct {
 	Status   string  `json:"status"`   // [Recorded], [Accepted] or [Rejected]
 	Sequence uint64  `json:"sequence"` // in the stream
 	Index    *uint64 `json:"index"`    // of its entry; nil while it is only accepted
+	ULID     string  `json:"ulid"`     // of its entry
 	Code     string  `json:"code"`     // why it was rejected (docs/format/rejections.md)
 }
 

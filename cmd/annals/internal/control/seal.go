@@ -13,3 +13,23 @@ func SealGap(at *Standing, hole *Hole, why string, signers ...chain.Signer) []by
 		Size: hole.Size, Root: hole.Root, Body: notice.Append(nil),
 	}, []byte(why), signers...)
 }
+
+// Part returns one of a selection's statements; part counts from 0.
+func (s *Selection) Part(part int, reason chain.EraseReason) (chain.Erase, error) {
+	e := chain.Erase{
+		Reason: reason, Rule: chain.NoRef, Workspace: s.Tag, Part: uint16(part), Parts: uint16(len(s.Parts)),
+		Selection: s.Selection, Leaves: s.Parts[part].Leaves,
+	}
+	for _, r := range s.Parts[part].Ranges {
+		e.Ranges = append(e.Ranges, chain.Range{From: r[0], To: r[1]})
+	}
+	var err error
+	e.Role, err = chain.ParseRole(s.Role)
+	return e, err
+}
+
+// SealErase signs one part of a selection, whose state the statement names. words say
+// who asked and why; they are kept beside the entry and may be erased.
+func SealErase(at *Standing, s *Selection, e chain.Erase, words string, signers ...chain.Signer) []byte {
+	return chain.SealErase(at.Ledger, at.Control, s.Size, s.Root, e, words, signers...)
+}

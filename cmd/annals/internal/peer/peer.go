@@ -75,7 +75,7 @@ func New(where string, token Token) (*Peer, error) {
 		return nil, fmt.Errorf("the peer %s would get the token in clear, and send what is secret in messages in clear: name it by https://, or by a tunnel's address on this machine", where)
 	}
 	u.Path = strings.TrimRight(u.Path, "/")
-	place, err := tiles.Open(u.String(), tiles.Options{Attempts: 2, Limit: askTimeout})
+	place, err := tiles.Open(u.String(), tiles.Options{Token: token.text, Attempts: 2, Limit: askTimeout})
 	if err != nil {
 		return nil, err
 	}

@@ -43,7 +43,7 @@ func TestReadToken(t *testing.T) {
 			t.Fatal(err)
 		}
 		token, err := ReadToken(path)
-		if c.want == "" && (err != nil || !token.is(strings.TrimSpace(c.text))) || c.want != "" && (err == nil || !strings.Contains(err.Error(), c.want)) {
+		if c.want == "" && (err != nil || !token.Is(strings.TrimSpace(c.text))) || c.want != "" && (err == nil || !strings.Contains(err.Error(), c.want)) {
 			t.Errorf("%s: %v, want %q", c.name, err, c.want)
 		}
 		if err != nil && strings.Contains(err.Error(), secret[1:]) {
@@ -63,11 +63,11 @@ func TestReadToken(t *testing.T) {
 func TestTokenIsSecret(t *testing.T) {
 	token := Token{secret}
 	for _, shown := range []string{"", secret[1:], secret + "x", strings.ToUpper(secret), " " + secret} {
-		if token.is(shown) {
+		if token.Is(shown) {
 			t.Errorf("%q passes for the token", shown)
 		}
 	}
-	if (Token{}).is("") {
+	if (Token{}).Is("") {
 		t.Error("nothing passes where there is no token")
 	}
 	for _, printed := range []string{fmt.Sprint(token), fmt.Sprintf("%+v %#v %s", token, token, token), fmt.Sprintf("%+v", Options{Token: token})} {

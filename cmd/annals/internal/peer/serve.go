@@ -127,7 +127,7 @@ type giver struct {
 // give answers one request.
 func (g *giver) give(w http.ResponseWriter, r *http.Request) error {
 	shown, ok := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer ")
-	if !ok || !g.o.Token.is(shown) {
+	if !ok || !g.o.Token.Is(shown) {
 		g.o.Logger.Warn("somebody asked for messages without the peers' token", "remote", r.RemoteAddr)
 		w.Header().Set("WWW-Authenticate", "Bearer")
 		return problem.New(problem.WrongToken, "")

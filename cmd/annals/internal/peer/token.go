@@ -57,8 +57,8 @@ func (t Token) String() string { return "(a token)" }
 // GoString says nothing.
 func (t Token) GoString() string { return t.String() }
 
-// is compares in a time that tells nothing of where they differ.
-func (t Token) is(shown string) bool {
+// Is compares in a time that tells nothing of where they differ.
+func (t Token) Is(shown string) bool {
 	a, b := sha256.Sum256([]byte(t.text)), sha256.Sum256([]byte(shown))
 	return t.text != "" && subtle.ConstantTimeCompare(a[:], b[:]) == 1
 }

@@ -88,9 +88,30 @@ func (s *Service) sayAccess() error {
 	if s.provider != nil {
 		o.Verify = s.provider.Verify
 	}
+	if s.o.PeerToken != "" {
+		o.Verify = s.peerOr(o.Verify)
+	}
 	var err error
 	s.gate, err = access.NewGate(o)
 	return err
+}
+
+// sibling is who shows the token that the replicas share: it audits what it is about
+// to take messages from.
+var sibling = &access.Principal{Kind: access.ByPeer, ID: "peer", Grants: []access.Grant{access.InAll(access.Audit)}}
+
+// peerOr verifies the replicas' token, and asks the provider, if there is one, about
+// any other.
+func (s *Service) peerOr(provider func(context.Context, string) (*access.Principal, error)) func(context.Context, string) (*access.Principal, error) {
+	return func(ctx context.Context, token string) (*access.Principal, error) {
+		switch {
+		case s.token.Is(token):
+			return sibling, nil
+		case provider != nil:
+			return provider(ctx, token)
+		}
+		return nil, access.ErrUnknown
+	}
 }
 
 // refused notes who was not let in. Why holds nothing that lets anybody in.

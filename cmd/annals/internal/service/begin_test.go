@@ -19,7 +19,7 @@ import (
 const (
 	dieAt  = "TEST_DIE_AT"
 	dieDir = "TEST_DIE_DIR"
-	// dieDoing is what to do instead of starting: "epoch".
+	// dieDoing is what to do instead of starting: "epoch", "erase".
 	dieDoing = "TEST_DIE_DOING"
 )
 
@@ -41,9 +41,15 @@ func die(at string) {
 		}
 	}
 	var err error
-	if os.Getenv(dieDoing) == "epoch" {
+	switch os.Getenv(dieDoing) {
+	case "epoch":
 		err = BeginEpoch(context.Background(), o, EpochOptions{Agree: func(EpochPlan) bool { return true }})
-	} else {
+	case "erase": // which goes on behind a start
+		o.scrubEvery = 10 * time.Millisecond
+		if _, err = Start(context.Background(), o); err == nil {
+			time.Sleep(time.Minute)
+		}
+	default:
 		_, err = Start(context.Background(), o)
 	}
 	fmt.Fprintln(os.Stderr, "still alive after the last step:", err)
@@ -85,8 +91,13 @@ func TestFirstStartSurvivesDying(t *testing.T) {
 
 func dieIn(t *testing.T, dir, step string) {
 	t.Helper()
+	dieDoingIn(t, dir, step, "")
+}
+
+func dieDoingIn(t *testing.T, dir, step, doing string) {
+	t.Helper()
 	cmd := exec.Command(os.Args[0])
-	cmd.Env = append(os.Environ(), dieAt+"="+step, dieDir+"="+dir)
+	cmd.Env = append(os.Environ(), dieAt+"="+step, dieDir+"="+dir, dieDoing+"="+doing)
 	out, _ := cmd.CombinedOutput()
 	if code := cmd.ProcessState.ExitCode(); code != dead {
 		t.Fatalf("status %d, not %d: it did not die at %q\n%s", code, dead, step, out)

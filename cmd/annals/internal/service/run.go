@@ -32,6 +32,7 @@ func (s *Service) run() error {
 			return nil
 		})
 	}
+	s.stopScrubber = beside(s.scrub)
 	s.sign()
 	s.collect()
 	var err error
@@ -159,6 +160,9 @@ func (s *Service) close(ctx context.Context) error {
 		if p != nil {
 			ended("publishing what was taken", p.Close(ctx))
 		}
+	}
+	if s.stopScrubber != nil {
+		ended("stopping what follows erasures", s.stopScrubber())
 	}
 	if s.stopKeeper != nil {
 		ended("stopping the keeper", s.stopKeeper())

@@ -97,6 +97,8 @@ type Options struct {
 	step func(string)
 	// holeRetry replaces the constant of that name: tests can't wait.
 	holeRetry time.Duration
+	// scrubEvery likewise.
+	scrubEvery time.Duration
 }
 
 func (o *Options) defaults() {
@@ -140,7 +142,7 @@ type Service struct {
 	api         *query.API
 
 	// What runs beside, and how to stop it: each waits for its end.
-	stopHTTP, stopKeeper, stopFollower, stopQuorum, stopSigner, stopCosigner, stopKeys func() error
+	stopHTTP, stopKeeper, stopFollower, stopQuorum, stopSigner, stopCosigner, stopKeys, stopScrubber func() error
 
 	closing sync.Once
 	closed  error

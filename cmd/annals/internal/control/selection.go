@@ -1,0 +1,46 @@
+package control
+
+import (
+	"context"
+	"net/url"
+
+	"annals/cmd/annals/internal/client"
+	"annals/ledger/chain"
+	query "annals/query/client"
+
+	"github.com/go-json-experiment/json"
+)
+
+// Selection is what an erasure would take, as a server says. Nothing of it is proven:
+// the fold holds what is signed to its own entries.
+type Selection struct {
+	Workspace  string     `json:"workspace"`
+	Tag        chain.Hash `json:"tag"`
+	Role       string     `json:"role"` // that has to sign
+	Size       uint64     `json:"size"`
+	Root       chain.Hash `json:"root"`
+	Records    uint64     `json:"records"`
+	Conflicts  uint64     `json:"conflicts"`
+	Rejections uint64     `json:"rejections"`
+	Controls   uint64     `json:"controls"`
+	Duplicates uint64     `json:"duplicates"`
+	Selection  chain.Hash `json:"selection"`
+	Parts      []struct {
+		Ranges [][2]uint64 `json:"ranges"`
+		Leaves chain.Hash  `json:"leaves"`
+	} `json:"parts"`
+}
+
+// Select asks a server what an erasure in a workspace would take; question is
+// the query of /v1/workspaces/{ws}/erasure.
+func Select(ctx context.Context, c *client.Client, workspace string, question url.Values) (*Selection, error) {
+	a, err := c.Get(ctx, "/v1/workspaces/"+url.PathEscape(workspace)+"/erasure", question, "")
+	if err != nil {
+		return nil, err
+	}
+	s := new(Selection)
+	if err := json.Unmarshal(a.Body, s); err != nil {
+		return nil, query.Foreign(err)
+	}
+	return s, nil
+}

@@ -1,0 +1,220 @@
+package proof
+
+import (
+	"cmp"
+	"fmt"
+	"maps"
+	"slices"
+
+	"annals/ledger/chain"
+)
+
+// erasures is what the audit knows of payloads that are gone, and of the statements
+// that say so. A statement comes behind what it covers: so what is missing waits
+// for it until the end.
+type erasures struct {
+	accepted []erasure
+	missing  map[uint64]*trouble // by index
+	orphans  []orphan
+	seeds    []seedAt
+	trimmed  map[uint32]uint64 // by epoch: the stream's last sequence that was let go
+}
+
+// erasure is a statement that the keys in force carry, and what was found of what it
+// covers.
+type erasure struct {
+	chain.Erase
+	by   uint64
+	gone uint64
+}
+
+// orphan is a duplicate that something stands beside, and nothing beside the record
+// that it names.
+type orphan struct{ index, ref uint64 }
+
+// seedAt is where a seed was brought.
+type seedAt struct {
+	number uint32
+	index  uint64
+	at     place
+}
+
+func newErasures() erasures {
+	return erasures{missing: map[uint64]*trouble{}, trimmed: map[uint32]uint64{}}
+}
+
+// erase checks an erasure: that it speaks of what its signer saw, in the role that is
+// due. What it covers is looked at in the end.
+func (j *joiner) erase(x uint64, s *chain.Statement, signed bool) {
+	e, err := chain.ParseErase(s.Body)
+	if err != nil {
+		j.found.at(x, MalformedEntry, "control entry %d: %v", x, err)
+		return
+	}
+	wrong := func(format string, args ...any) { j.found.at(x, UnauthorisedControl, format, args...) }
+	switch end := e.Ranges[len(e.Ranges)-1].To; {
+	case s.Size == 0 && s.Root.IsZero():
+		wrong("control entry %d erases, and names no state that its signer saw", x)
+		return
+	case end > s.Size:
+		wrong("control entry %d selects entry %d, and its signer saw %d entries", x, end-1, s.Size)
+		return
+	case j.rules.roster != nil && e.Role != j.rules.roster.Eraser():
+		wrong("control entry %d says that the role %s signs it; there that was %s", x, e.Role, j.rules.roster.Eraser())
+		return
+	}
+	j.state(x, s, nil, 0)
+	if signed {
+		j.erasures.accepted = append(j.erasures.accepted, erasure{Erase: e, by: x})
+	}
+}
+
+// covers returns the first erasure so far that selects an index.
+func (e *erasures) covers(index uint64) *erasure {
+	for i := range e.accepted {
+		if e.accepted[i].Covers(index) {
+			return &e.accepted[i]
+		}
+	}
+	return nil
+}
+
+// repeats holds a duplicate or conflict to what was erased before it.
+func (j *joiner) repeats(x uint64, it *item) {
+	e := &it.entry
+	switch by := j.erasures.covers(e.Ref); {
+	case e.Kind == chain.KindDuplicate && e.Code == chain.DuplicateUncompared:
+		if by == nil && j.damage.skips == 0 && !j.rules.foreign {
+			j.found.at(x, FalseDuplicate, "duplicate entry %d says that entry %d was gone before it, and nothing before it says that it was erased", x, e.Ref)
+		}
+	case by != nil:
+		j.found.at(x, FalseDuplicate, "%s entry %d was compared with entry %d, which control entry %d had erased", e.Kind, x, e.Ref, by.by)
+	}
+	if it.orphan {
+		j.erasures.orphans = append(j.erasures.orphans, orphan{x, e.Ref})
+	}
+}
+
+// settleErasures looks at what the erasures cover, and reports what is missing
+// without one.
+func (j *joiner) settleErasures() error {
+	e := &j.erasures
+	salted := map[uint32]bool{}
+	for i := range e.accepted {
+		if err := j.look(&e.accepted[i], salted); err != nil {
+			return err
+		}
+	}
+	for x, m := range e.missing {
+		if m.kind != chain.KindDuplicate {
+			continue
+		}
+		for i := range e.accepted {
+			if a := &e.accepted[i]; a.by > x && a.Covers(m.ref) {
+				a.gone++
+				delete(e.missing, x)
+				break
+			}
+		}
+	}
+	if !j.o.EntriesOnly {
+		for _, o := range e.orphans {
+			if by := e.covers(o.ref); by != nil {
+				j.found.at(o.index, ErasureIncomplete, "control entry %d erases entry %d, and its duplicate, entry %d, still has what a guess at it could be held against", by.by, o.ref, o.index)
+			}
+		}
+	}
+	j.settleSeeds(salted)
+	for i := range e.accepted {
+		a := &e.accepted[i]
+		part := ""
+		if a.Parts > 1 {
+			part = fmt.Sprintf(", part %d of %d", a.Part+1, a.Parts)
+		}
+		j.found.notice(a.by, Erased, "control entry %d%s, signed by the %s, erased what %d entries held: %s", a.by, part, a.Role, max(a.gone, a.Count()), a.Reason)
+	}
+	for _, x := range slices.Sorted(maps.Keys(e.missing)) {
+		j.found.at(x, e.missing[x].finding, "%s", e.missing[x].detail)
+	}
+	return nil
+}
+
+// nearby is how far apart two selected entries are read one by one: a tile of
+// entries is read as a whole anyway.
+const nearby = 256
+
+// look reads what an erasure selects: that it is what its signer saw and may be
+// erased, and that nothing stands beside it any more.
+func (j *joiner) look(a *erasure, salted map[uint32]bool) error {
+	if j.begun.id == nil || j.damage.hit || j.damage.skips > 0 {
+		for index := range a.Indexes() {
+			delete(j.erasures.missing, index)
+		}
+		return nil // what is there is not what its signer saw
+	}
+	hash := chain.NewSelection(*j.begun.id, a.Workspace)
+	wrong := func(format string, args ...any) error {
+		j.found.at(a.by, UnauthorisedControl, "control entry %d erases: %s", a.by, fmt.Sprintf(format, args...))
+		return nil
+	}
+	for from := 0; from < len(a.Ranges); {
+		to := from + 1
+		for to < len(a.Ranges) && a.Ranges[to].From-a.Ranges[to-1].To < nearby {
+			to++
+		}
+		for leaf, err := range j.src.Leaves(j.ctx, a.Ranges[from].From, a.Ranges[to-1].To) {
+			if err != nil {
+				return fmt.Errorf("reading what control entry %d erases: %w", a.by, err)
+			}
+			entry, err := chain.ParseEntry(leaf.Raw)
+			if err != nil {
+				return fmt.Errorf("reading again what control entry %d erases: %w", a.by, err)
+			}
+			if !a.Covers(entry.Index) {
+				continue
+			}
+			selected := entry.Selected(chain.LeafHash(leaf.Raw))
+			switch {
+			case entry.Workspace != a.Workspace:
+				return wrong("entry %d is of another workspace than it says", entry.Index)
+			case !selected.Erasable():
+				return wrong("entry %d is a %s, which is not erased by itself", entry.Index, entry.Kind)
+			}
+			hash.Add(entry.Index, selected.Leaf)
+			salted[entry.Seed] = true
+			if leaf.Payload != nil && !j.o.EntriesOnly {
+				j.found.at(entry.Index, ErasureIncomplete, "control entry %d erases entry %d, and what was published is still beside it", a.by, entry.Index)
+			}
+			if j.erasures.missing[entry.Index] != nil {
+				a.gone++
+				delete(j.erasures.missing, entry.Index)
+			}
+		}
+		from = to
+	}
+	if hash.Sum() != a.Leaves {
+		return wrong("the entries that it selects are not those that its signer saw")
+	}
+	return nil
+}
+
+// settleSeeds holds the seeds that salted something erased to the rule: a trim that
+// lets go of all that one salts has it destroyed, and no other is.
+func (j *joiner) settleSeeds(salted map[uint32]bool) {
+	seeds := j.erasures.seeds
+	slices.SortFunc(seeds, func(a, b seedAt) int { return cmp.Compare(a.index, b.index) })
+	for i, s := range seeds {
+		if i+1 == len(seeds) || !salted[s.number] {
+			continue
+		}
+		next := seeds[i+1].at
+		through, trimmed := j.erasures.trimmed[next.epoch]
+		due := next.epoch < j.rules.due.epoch || trimmed && next.sequence <= through+1
+		switch missing := j.erasures.missing[s.index] != nil; {
+		case missing && due:
+			delete(j.erasures.missing, s.index)
+		case due && !j.o.EntriesOnly:
+			j.found.at(s.index, ErasureIncomplete, "seed %d salted what was erased and is not needed any more, but entry %d still holds it", s.number, s.index)
+		}
+	}
+}
