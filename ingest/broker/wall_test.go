@@ -90,7 +90,7 @@ func TestReplyInjection(t *testing.T) {
 	for _, reply := range []string{
 		"vouched.ws_a.x", "activity.other.x", "activity.ws_a.x", "annals.control.x", "annals.control.genesis",
 		"$JS.API.STREAM.PURGE.ANNALS", "$JS.API.STREAM.DELETE.ANNALS", "$JS.API.STREAM.MSG.DELETE.ANNALS",
-		"annals.replica.a", "$JS.API.STREAM.PURGE.ANNALS_REPLICAS", "annals.control.trim",
+		"annals.replica.a", "annals.head.a", "$JS.API.STREAM.PURGE.ANNALS_REPLICAS", "annals.control.trim",
 		"$JS.ACK.ANNALS.c.1.1.1.1.1", "$SYS.REQ.SERVER.PING.JSZ", "_R_.x", "_INBOX.somebody.else",
 	} {
 		if err := w.producer.PublishRequest("activity.ws_a.real", reply, []byte("{}")); err != nil {
@@ -141,7 +141,7 @@ func TestProducerReachesNothingElse(t *testing.T) {
 	for _, subject := range []string{
 		"vouched.ws_a.x", "annals.control.genesis", "$JS.API.INFO", "$JS.API.STREAM.INFO.ANNALS", "$JS.API.STREAM.PURGE.ANNALS",
 		"$JS.API.STREAM.DELETE.ANNALS", "$JS.API.STREAM.MSG.GET.ANNALS", "$JS.API.DIRECT.GET.ANNALS",
-		"$JS.API.STREAM.MSG.DELETE.ANNALS", "$JS.API.STREAM.UPDATE.ANNALS", "annals.control.trim", "annals.replica.a",
+		"$JS.API.STREAM.MSG.DELETE.ANNALS", "$JS.API.STREAM.UPDATE.ANNALS", "annals.control.trim", "annals.replica.a", "annals.head.a",
 		"$JS.API.STREAM.PURGE.ANNALS_REPLICAS", "$JS.API.STREAM.INFO.ANNALS_REPLICAS", "$JS.API.STREAM.MSG.GET.ANNALS_REPLICAS",
 		"$SYS.REQ.SERVER.PING.JSZ", "$SYS.REQ.SERVER.PING", "_INBOX.somebody.else",
 	} {
@@ -188,6 +188,9 @@ func TestProducerTrimsNothing(t *testing.T) {
 	if err := ingest.EnsureReplicas(t.Context(), ledger); err != nil {
 		t.Fatal(err)
 	}
+	if err := ingest.EnsureHeads(t.Context(), ledger); err != nil {
+		t.Fatal(err)
+	}
 	for range 5 {
 		if _, err := w.producer.Request("activity.ws_a.real", []byte("{}"), 5*time.Second); err != nil {
 			t.Fatal(err)
@@ -204,8 +207,13 @@ func TestProducerTrimsNothing(t *testing.T) {
 	if err := ingest.TellReplica(ctx, w.producer, forged); err == nil {
 		t.Error("a producer said where a replica stands")
 	}
+	ctx, cancel = context.WithTimeout(t.Context(), 300*time.Millisecond)
+	defer cancel()
+	if err := ingest.ShowHead(ctx, w.producer, ingest.ReplicaHead{Name: "b", Size: 1 << 40}); err == nil {
+		t.Error("a producer showed a replica's head")
+	}
 	// By the one subject that it may publish on, with the others as reply and trace.
-	for _, to := range []string{"annals.replica.b", "$JS.API.STREAM.PURGE." + ingest.Stream} {
+	for _, to := range []string{"annals.replica.b", "annals.head.b", "$JS.API.STREAM.PURGE." + ingest.Stream} {
 		m := &nats.Msg{Subject: "activity.ws_a.real", Reply: to, Data: []byte(`{"seq":4}`), Header: nats.Header{"Nats-Trace-Dest": {to}}}
 		if err := w.producer.PublishMsg(m); err != nil {
 			t.Fatal(err)
@@ -214,6 +222,9 @@ func TestProducerTrimsNothing(t *testing.T) {
 	w.subjects(t)
 	if said, err := ingest.Replicas(t.Context(), ledger); err != nil || len(said) != 0 {
 		t.Errorf("replicas %v are known (%v), want none", said, err)
+	}
+	if shown, err := ingest.Heads(t.Context(), ledger); err != nil || len(shown) != 0 {
+		t.Errorf("heads %v are shown (%v), want none", shown, err)
 	}
 	s, err := w.js.Stream(t.Context(), ingest.Stream)
 	if err != nil {
