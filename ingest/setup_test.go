@@ -52,7 +52,8 @@ func startIn(tb testing.TB, o broker.Options, so ingest.StreamOptions) *bench {
 		tb.Fatal(err)
 	}
 	tb.Cleanup(s.producer.Close)
-	if s.js, err = jetstream.New(s.ledger); err != nil {
+	// Longer than any machine takes for the largest message that a test stores.
+	if s.js, err = jetstream.New(s.ledger, jetstream.WithDefaultTimeout(time.Minute)); err != nil {
 		tb.Fatal(err)
 	}
 	if err := ingest.EnsureStream(tb.Context(), s.ledger, so); err != nil {

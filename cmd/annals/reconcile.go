@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -128,6 +129,10 @@ func (a *app) runReconcile(ctx context.Context, v *reconciling) error {
 		out.Counts[item.Verdict]++
 		out.Claims = append(out.Claims, item)
 	}
+	if len(out.Claims) == 0 {
+		// Whoever names another folder must not read that all is well.
+		return fmt.Errorf("%s holds no claims, so nothing was held against the ledger: name the folder in which the SDK keeps receipts (claims-….jsonl)", v.receipts)
+	}
 	for _, worst := range reconcile.Verdicts() {
 		if out.Counts[worst] > 0 {
 			out.Verdict = worst
@@ -252,7 +257,7 @@ func (a *app) printReconciled(r *reconciled, output string) error {
 		if shown++; shown > maxShown {
 			continue
 		}
-		fmt.Fprintf(a.out, "%s: %s, place %d of message %d", i.Verdict, show.Clean(i.ID), i.Place, i.Sequence)
+		fmt.Fprintf(a.out, "%s: %s, place %d of message %d", i.Verdict, cmp.Or(show.Clean(i.ID), "a record without an id"), i.Place, i.Sequence)
 		if i.Detail != "" {
 			fmt.Fprintf(a.out, ": %s", show.Clean(i.Detail))
 		}

@@ -123,6 +123,7 @@ func TestReceiptsFromEndToEnd(t *testing.T) {
 	run(1, "--url", stranger.url, "--key", key)        // whose checkpoint is not by that key
 	run(2, "--url", s.url, "--key", "nonsense")
 	run(1, "--url", s.url, "--key", key, "--receipts", filepath.Join(kept, "none"))
+	run(1, "--url", s.url, "--key", key, "--receipts", t.TempDir()) // no claims: nothing was held against anything
 
 	// From Go.
 	c, err := client.New(s.url, client.Options{})

@@ -185,6 +185,9 @@ func (v *verifying) check() error {
 	if v.pack != "" {
 		return usagef("--remember is for whole ledgers, not for a pack")
 	}
+	if err := audit.Place(v.remember); err != nil {
+		return &usageError{err}
+	}
 	inside := v.data
 	if v.url != "" {
 		inside = strings.TrimPrefix(v.url, "file://")

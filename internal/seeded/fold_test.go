@@ -35,6 +35,11 @@ var foldBugs = []bug{
 		tests: "./ledger/chain", run: "Refused",
 	},
 	{
+		part: "fold", name: "a key that anybody can sign for",
+		file: "ledger/chain/ed25519.go", old: "case p.MultByCofactor(p).Equal(edwards25519.NewIdentityPoint()) == 1:", new: "case p.Equal(edwards25519.NewIdentityPoint()) == 1:",
+		tests: "./ledger/chain", run: "Weak|KeyVectors",
+	},
+	{
 		part: "fold", name: "a key that signs without the role",
 		file: "ledger/chain/roster.go", old: "if role == 0 || key.Roles&role != 0 {", new: "if role == 0 || key.Roles != 0 {",
 		tests: "./ledger/chain", run: "Refused",

@@ -23,7 +23,9 @@ import (
 
 // Options of a client.
 type Options struct {
-	HTTP *http.Client // nil: one that gives a request two minutes
+	// HTTP asks; nil: a client that gives a request two minutes and lets itself be sent
+	// on within the server's host alone.
+	HTTP *http.Client
 	// Token is sent with each request to the server, and to no other that it may
 	// redirect to (RFC 6750, 2.1). "": none is.
 	Token string
@@ -44,7 +46,7 @@ func New(base string, o Options) (*Client, error) {
 		return nil, fmt.Errorf("%q is no URL of a server; one looks like http://127.0.0.1:8080", base)
 	}
 	if o.HTTP == nil {
-		o.HTTP = &http.Client{Timeout: 2 * time.Minute}
+		o.HTTP = &http.Client{Timeout: 2 * time.Minute, CheckRedirect: stay}
 	}
 	if strings.ContainsFunc(o.Token, func(r rune) bool { return r <= ' ' || r > '~' }) {
 		return nil, errors.New("the token has a character that no token has, such as white space: give it alone") // and quote nothing of it
@@ -60,6 +62,16 @@ func (c *Client) authorize(r *http.Request) {
 	if c.token != "" {
 		r.Header.Set("Authorization", "Bearer "+c.token)
 	}
+}
+
+// stay follows redirects within a host, and never to a weaker scheme: what a reader
+// asks one server for is no business of another's.
+func stay(req *http.Request, via []*http.Request) error {
+	first := via[0].URL
+	if req.URL.Host != first.Host || req.URL.Scheme != first.Scheme && req.URL.Scheme != "https" || len(via) > 5 {
+		return fmt.Errorf("it sends its visitors to %s; if that is where it is now, give that URL", req.URL.Redacted())
+	}
+	return nil
 }
 
 // maxAnswer bounds an answer: a page has at most some MiB.

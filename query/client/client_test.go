@@ -3,6 +3,7 @@ package client_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"net/http"
 	"net/http/httptest"
@@ -47,13 +48,17 @@ func TestProblems(t *testing.T) {
 	if !errors.As(err, &p) || p.Status != 404 || p.Code != "no_such_record" || p.RequestID != "r1" || !strings.Contains(err.Error(), "the workspace has no entry X") {
 		t.Errorf("%v", err)
 	}
-	for status, body := range map[int]string{200: "<html>", 502: "Bad Gateway", 404: `{}`} {
+	for status, body := range map[int]string{200: "<html>", 502: "Bad Gateway", 500: "", 404: `{}`} {
+		want := "not a server of annals"
+		if status >= 500 {
+			want = fmt.Sprint("answered ", status)
+		}
 		c := answering(t, status, body)
 		_, timeline := c.Timeline(t.Context(), "ws_7", client.Query{})
 		_, counts := c.Counts(t.Context(), "ws_7", client.Counting{By: client.Day})
 		_, record := c.Record(t.Context(), "ws_7", "X")
 		for _, err := range []error{timeline, counts, record} {
-			if err == nil || !strings.Contains(err.Error(), "not a server of annals") {
+			if err == nil || !strings.Contains(err.Error(), want) {
 				t.Errorf("%d %s: %v", status, body, err)
 			}
 		}
@@ -70,6 +75,32 @@ func TestProblems(t *testing.T) {
 	cancel()
 	if _, err := gone.Timeline(ctx, "ws_7", client.Query{}); !errors.Is(err, context.Canceled) {
 		t.Errorf("cancelled: %v", err)
+	}
+}
+
+// TestRedirects: a reader is sent on within the server's host, and nowhere else.
+func TestRedirects(t *testing.T) {
+	elsewhere := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { t.Error("another server was asked") }))
+	defer elsewhere.Close()
+	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		switch {
+		case strings.HasPrefix(r.URL.Path, "/here"):
+			http.Redirect(w, r, "/there"+r.URL.Path, http.StatusFound)
+		case strings.HasPrefix(r.URL.Path, "/there"):
+			_, _ = io.WriteString(w, "{}")
+		default:
+			http.Redirect(w, r, elsewhere.URL+r.URL.Path, http.StatusFound)
+		}
+	}))
+	defer srv.Close()
+	for base, want := range map[string]string{srv.URL + "/here": "", srv.URL: "sends its visitors to " + elsewhere.URL} {
+		c, err := client.New(base, client.Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := c.Get(t.Context(), "/keys", nil, ""); (err == nil) != (want == "") || err != nil && !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: %v", base, err)
+		}
 	}
 }
 

@@ -2,6 +2,7 @@ package client
 
 import (
 	"fmt"
+	"net/http"
 
 	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
@@ -32,10 +33,13 @@ func (p *Problem) Error() string {
 }
 
 // Problem is the answer as an error: a [*Problem] when the server refused, else
-// that this is no server of annals.
+// that it failed (5xx) or is no server of annals.
 func (a *Answer) Problem() error {
 	p := new(Problem)
 	if err := json.Unmarshal(a.Body, p); err != nil || p.Code == "" {
+		if a.Status >= http.StatusInternalServerError {
+			return fmt.Errorf("the server, or what stands in front of it, answered %d %s and said no more: try again, and look at its log", a.Status, http.StatusText(a.Status))
+		}
 		return Foreign(fmt.Errorf("status %d", a.Status))
 	}
 	p.Status = a.Status

@@ -105,7 +105,7 @@ func Open(where string, o Options) (*Place, error) {
 		return nil, fmt.Errorf("proof/tiles: %q: only http://, https://, file:// and folders are read", where)
 	}
 	if p.root, err = os.OpenRoot(where); err != nil {
-		return nil, fmt.Errorf("proof/tiles: the folder can't be read: %w", err)
+		return nil, fmt.Errorf("proof/tiles: %q is no URL (https://HOST/PREFIX), and as a folder it can't be read: %w", where, err)
 	}
 	return p, nil
 }

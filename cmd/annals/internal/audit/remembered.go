@@ -51,6 +51,19 @@ func Remember(path string, r Remembered) error {
 	return durable.Replace(path, append(b, '\n'))
 }
 
+// Place refuses a file that could not be written when all is well: in a folder that
+// isn't there.
+func Place(path string) error {
+	info, err := os.Stat(filepath.Dir(path))
+	switch {
+	case err != nil:
+		return fmt.Errorf("the head can't be remembered in %s: %w", path, err)
+	case !info.IsDir():
+		return fmt.Errorf("the head can't be remembered in %s: %s is no folder", path, filepath.Dir(path))
+	}
+	return nil
+}
+
 // Outside refuses a file inside the data folder: whoever can cut the ledger's
 // end off there can change the file as well.
 func Outside(path, data string) error {

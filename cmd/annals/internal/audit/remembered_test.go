@@ -32,6 +32,22 @@ func TestRemembered(t *testing.T) {
 	}
 }
 
+func TestPlace(t *testing.T) {
+	dir := t.TempDir()
+	file := filepath.Join(dir, "file")
+	if err := os.WriteFile(file, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for path, want := range map[string]bool{
+		filepath.Join(dir, "head.json"): true, file: true,
+		filepath.Join(dir, "none", "head.json"): false, filepath.Join(file, "head.json"): false,
+	} {
+		if err := Place(path); (err == nil) != want {
+			t.Errorf("%s: %v", path, err)
+		}
+	}
+}
+
 func TestOutside(t *testing.T) {
 	for path, want := range map[string]bool{
 		"head.json":         true,
