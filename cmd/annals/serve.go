@@ -8,6 +8,7 @@ import (
 	"os"
 	"time"
 
+	"annals/cmd/annals/internal/anchor"
 	"annals/cmd/annals/internal/natscontext"
 	"annals/cmd/annals/internal/service"
 	"annals/cmd/annals/internal/signer"
@@ -86,6 +87,8 @@ it at once, which loses nothing that was acknowledged.`,
 	fl.StringVar(&f.o.Mirror, "mirror", "", "a `STREAM` on the same server or cluster that mirrors ANNALS: messages that the stream has lost are looked for there")
 	fl.StringVar(&f.witnesses, "witness-policy", "", "ask the witnesses in `FILE` (C2SP tlog-policy, with URLs) to cosign each checkpoint; its quorum makes one *witnessed*")
 	fl.BoolVar(&f.o.PlainWitnesses, "insecure-witness-http", false, "ask witnesses on other machines over http too")
+	fl.StringArrayVar(&f.o.Anchors, "anchor", nil, "keep the last signed head elsewhere too: `PLACE` is file:PATH, nats://HOST:PORT/BUCKET or s3://BUCKET/PREFIX; may be given several times")
+	fl.DurationVar(&f.o.AnchorEvery, "anchor-every", anchor.DefaultEvery, "how often a newer head is put into each --anchor")
 	fl.BoolVar(&f.o.NoAccess, "insecure-no-access", false, "listen elsewhere than on the loopback, though anybody who reaches it reads and writes everything")
 	fl.BoolVar(&f.o.NotDurable, "insecure-not-durable", false, "use a cluster that doesn't show that it syncs before it acknowledges")
 	fl.StringVar(&f.logLevel, "log-level", "info", "debug, info, warn or error")
@@ -112,6 +115,9 @@ func (a *app) runServe(cmd *cobra.Command, f *serveFlags) error {
 	}
 	if f.o.Checkpoint < minCheckpoint {
 		return usagef("--checkpoint-every is %s at the least, not %s", minCheckpoint, f.o.Checkpoint)
+	}
+	if f.o.AnchorEvery < time.Second {
+		return usagef("--anchor-every is a second at the least, not %s", f.o.AnchorEvery)
 	}
 	if f.o.Origin != "" {
 		if err := service.CheckOrigin(f.o.Origin); err != nil {
