@@ -68,18 +68,19 @@ func (o *objects) name(size uint64) string {
 func (o *objects) Get(ctx context.Context) ([]byte, error) {
 	listing, cancel := context.WithCancel(ctx)
 	defer cancel()
-	for found := range o.client.ListObjects(listing, o.bucket, minio.ListObjectsOptions{Prefix: o.prefix, MaxKeys: 1, Recursive: true}) {
-		if found.Err != nil {
-			return nil, found.Err
-		}
-		object, err := o.client.GetObject(ctx, o.bucket, found.Key, minio.GetObjectOptions{})
-		if err != nil {
-			return nil, err
-		}
-		defer object.Close()
-		return io.ReadAll(io.LimitReader(object, maxHead))
+	first, ok := <-o.client.ListObjects(listing, o.bucket, minio.ListObjectsOptions{Prefix: o.prefix, MaxKeys: 1, Recursive: true})
+	switch {
+	case !ok:
+		return nil, ctx.Err()
+	case first.Err != nil:
+		return nil, first.Err
 	}
-	return nil, ctx.Err()
+	object, err := o.client.GetObject(ctx, o.bucket, first.Key, minio.GetObjectOptions{})
+	if err != nil {
+		return nil, err
+	}
+	defer object.Close()
+	return io.ReadAll(io.LimitReader(object, maxHead))
 }
 
 // Put implements [Place].

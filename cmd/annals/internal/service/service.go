@@ -113,7 +113,7 @@ type Service struct {
 	signer      *signer.Signer
 	cosigner    *cosign.Collector // nil: nobody is asked
 	places      []anchor.Place
-	anchors     *anchor.Anchors // nil: there are none
+	anchors     *anchor.Anchors   // nil: there are none
 	publisher   *ingest.Publisher // of what the door vouches for
 	unvouched   *ingest.Publisher // of what comes by request/reply
 	replies     *door.Service
