@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"annals/cmd/annals/internal/accessfile"
+	"annals/cmd/annals/internal/anchor"
 	"annals/cmd/annals/internal/natscontext"
 	"annals/cmd/annals/internal/service"
 	"annals/cmd/annals/internal/signer"
@@ -100,6 +101,8 @@ it at once, which loses nothing that was acknowledged.`,
 	fl.StringVar(&f.o.TLS.Key, "tls-key", "", "the `FILE` of the certificate's private key")
 	fl.StringVar(&f.o.TLS.ClientCA, "tls-client-ca", "", "let in by certificates that the authorities in this `FILE` signed and the access configuration names")
 	fl.StringVar(&f.access, "access-config", "", "a `FILE` that says who is let in beside the holders of API keys: docs/access.md")
+	fl.StringArrayVar(&f.o.Anchors, "anchor", nil, "keep the last signed head elsewhere too: `PLACE` is file:PATH, nats://HOST:PORT/BUCKET or s3://BUCKET/PREFIX; may be given several times")
+	fl.DurationVar(&f.o.AnchorEvery, "anchor-every", anchor.DefaultEvery, "how often a newer head is put into each --anchor")
 	fl.BoolVar(&f.o.NotDurable, "insecure-not-durable", false, "use a cluster that doesn't show that it syncs before it acknowledges")
 	fl.StringVar(&f.logLevel, "log-level", "info", "debug, info, warn or error")
 	fl.StringVar(&f.logFormat, "log-format", "text", "text or json")
@@ -133,6 +136,9 @@ func (a *app) runServe(cmd *cobra.Command, f *serveFlags) error {
 	}
 	if f.o.Checkpoint < minCheckpoint {
 		return usagef("--checkpoint-every is %s at the least, not %s", minCheckpoint, f.o.Checkpoint)
+	}
+	if f.o.AnchorEvery < time.Second {
+		return usagef("--anchor-every is a second at the least, not %s", f.o.AnchorEvery)
 	}
 	if f.o.Origin != "" {
 		if err := service.CheckOrigin(f.o.Origin); err != nil {

@@ -7,6 +7,7 @@ import (
 	"os"
 	"strings"
 
+	"annals/cmd/annals/internal/anchor"
 	"annals/cmd/annals/internal/audit"
 	"annals/ledger/proof"
 
@@ -101,7 +102,8 @@ since was signed by the key before.
 
 A ledger whose end was cut off looks sound from the inside. --remember FILE checks
 against the head in FILE, and when all is well writes the new one there. Keep the
-file where whoever could change the ledger can't change it. --policy FILE (C2SP
+file where whoever could change the ledger can't change it. It also takes an anchor,
+as serve --anchor does (nats://…, s3://…), and then only reads. --policy FILE (C2SP
 tlog-policy) asks for witnesses' cosignatures besides.
 
 With -o json there is always a report on standard output, but for wrong usage: one
@@ -144,7 +146,7 @@ Exits with 0 only when the ledger is clean. Each verdict has its own code:
 	cmd.Flags().StringVar(&v.key, "key", "", "the ledger's verifier key: `VKEY`")
 	cmd.Flags().StringVar(&v.policy, "policy", "", "ask for the witnesses that the policy in `FILE` asks for")
 	cmd.Flags().BoolVar(&v.indexes, "indexes", false, "with --data: hold the indexes against the ledger too")
-	cmd.Flags().StringVar(&v.remember, "remember", "", "check against the head in `FILE`, and keep the new one there")
+	cmd.Flags().StringVar(&v.remember, "remember", "", "check against the head in `FILE`, and keep the new one there; an anchor, nats://… or s3://…, is only read")
 	cmd.Flags().StringVarP(&v.output, "output", "o", "text", "text or json")
 	return cmd
 }
@@ -182,6 +184,12 @@ func (v *verifying) check() error {
 	if v.remember == "" {
 		return nil
 	}
+	if path, ok := strings.CutPrefix(v.remember, "file:"); ok {
+		v.remember = strings.TrimPrefix(path, "//")
+	}
+	if anchor.Elsewhere(v.remember) {
+		return v.checkAnchor()
+	}
 	if v.pack != "" {
 		return usagef("--remember is for whole ledgers, not for a pack")
 	}
@@ -201,6 +209,26 @@ func (v *verifying) check() error {
 	return nil
 }
 
+// checkAnchor refuses what names no anchor, or what an anchor can't be used for.
+func (v *verifying) checkAnchor() error {
+	if v.pack != "" || v.workspace != "" {
+		return usagef("an anchor keeps the head of a whole ledger: --remember %s is neither a pack's nor a workspace's", v.remember)
+	}
+	p, err := anchor.Open(v.remember)
+	if err != nil {
+		return &usageError{err}
+	}
+	return p.Close()
+}
+
+// recall reads the head that --remember names: a file, or an anchor.
+func (v *verifying) recall(ctx context.Context) (*audit.Remembered, error) {
+	if anchor.Elsewhere(v.remember) {
+		return anchor.Recall(ctx, v.remember)
+	}
+	return audit.Recall(v.remember)
+}
+
 func (a *app) runVerify(ctx context.Context, v *verifying) error {
 	if err := v.check(); err != nil {
 		return err
@@ -218,7 +246,8 @@ func (a *app) runVerify(ctx context.Context, v *verifying) error {
 	if printErr := a.printReport(&verdict{Report: r.Report, Remembered: comparedWith(known), Error: text(err)}, &r.Report, v.output); printErr != nil {
 		return printErr
 	}
-	if err := ended(ctx, err, r.Verdict); err != nil || v.remember == "" {
+	// What an anchor keeps is the ledger's to put there, and the auditor's to read.
+	if err := ended(ctx, err, r.Verdict); err != nil || v.remember == "" || anchor.Elsewhere(v.remember) {
 		return err
 	}
 	if err := audit.Remember(v.remember, audit.Remembered{Ledger: r.Ledger, Head: r.Head, Note: r.Note}); err != nil {
@@ -239,7 +268,7 @@ func (a *app) check(ctx context.Context, v *verifying) (audit.Result, *audit.Rem
 	o := audit.Options{Key: v.key}
 	if v.remember != "" {
 		var err error
-		if o.Remembered, err = audit.Recall(v.remember); err != nil {
+		if o.Remembered, err = v.recall(ctx); err != nil {
 			return none(err)
 		}
 	}

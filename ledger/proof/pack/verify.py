@@ -1,12 +1,13 @@
 #!/usr/bin/env python3
 """Verify an unpacked evidence pack of an Annals ledger.
 
-    python3 verify.py [--key VKEY] [-o json] [DIR]
+    python3 verify.py [--key VKEY] [--policy FILE] [-o json] [DIR]
 
 DIR is the unpacked pack; without it, the folder in which this script lies.
 VKEY is the ledger's verifier key, from anywhere but this pack. Without it the
 pack is checked against the keys that it brings along, which proves no more
-than that it agrees with itself.
+than that it agrees with itself. FILE says which witnesses must have cosigned
+the checkpoint (c2sp.org/tlog-policy).
 
 Written from the pages of docs/format alone (pack.md, keys.md, checkpoint.md,
 workspace-head.md, receipt.md, entry.md, control.md, hashes.md), and not from
@@ -34,7 +35,7 @@ FINDINGS = [
     ("trailing_bytes", 16), ("workspace_chain_broken", 17), ("hole", 18),
     ("bad_signature", 19), ("unknown_key", 20), ("unauthorised_control", 21),
     ("clock", 22), ("false_duplicate", 23), ("forked", 24),
-    ("root_mismatch", 25), ("tail_unproven", 31), ("altered_payload", 26),
+    ("root_mismatch", 25), ("tail_unproven", 31), ("witness_quorum_not_met", 36), ("altered_payload", 26),
     ("payload_missing", 27), ("tree_damaged", 28), ("unsupported", 29),
     ("inconclusive", 1),
 ]
@@ -391,7 +392,7 @@ def consistent(first, first_root, second, second_root, proof):
 
 # --- Notes and checkpoints (checkpoint.md) ---------------------------------
 
-ED25519_NOTE, MLDSA_NOTE = 1, 6
+ED25519_NOTE, COSIGNATURE_NOTE, MLDSA_NOTE = 1, 4, 6
 SPACES = re.compile(r"[\s+]")
 
 
@@ -497,6 +498,132 @@ def same_checkpoint(note, checkpoint, history, report, what):
         raise Fault("forked", f"{what} and the pack's give different roots for {other.size} entries: "
                     f"{other.root.hex()} and {checkpoint.root.hex()}, both signed")
     raise Fault("inconclusive", f"{what} is not the pack's checkpoint")
+
+
+# --- Witnesses (c2sp.org/tlog-policy, c2sp.org/tlog-cosignature) -----------
+
+
+class Policy:
+    """Which logs are known, and which witnesses must have cosigned."""
+
+    def __init__(self, data):
+        if len(data) > MIB:
+            raise Form("it is too long")
+        self.logs, self.witnesses = [], []  # (name, type, public key)
+        self.names, self.grouped, self.given = {}, set(), set()
+        self.decided, self.quorum = False, None
+        for n, line in enumerate(data.split(b"\n"), 1):
+            try:
+                self.line(line)
+            except Form as e:
+                raise Form(f"line {n}: {e}") from None
+        if not self.decided:
+            raise Form("it has no quorum line")
+
+    def line(self, line):
+        if re.search(rb"[\x00-\x08\x0a-\x1f\x7f]", line):
+            raise Form("a control character")
+        items = line.replace(b"\t", b" ").split(b" ")
+        items = [item for item in items if item]
+        if not items or items[0].startswith(b"#"):
+            return
+        read = {b"log": self.log, b"witness": self.witness, b"group": self.group, b"quorum": self.settle}.get(items[0])
+        if read is None:
+            raise Form(f"{shown(items[0].decode('utf-8', 'replace'))} is none of log, witness, group and quorum")
+        read(items[1:])
+
+    def key(self, text, kinds, line):
+        try:
+            text = text.decode("utf-8")
+        except UnicodeDecodeError:
+            raise Form("the key is not UTF-8") from None
+        parts = text.split("+", 2)
+        if len(parts) != 3 or not parts[0] or SPACES.search(parts[0]):
+            raise Form("the key is not name+hash+base64")
+        raw = from_base64(parts[2], "the key")
+        if len(raw) < 2 or parts[1] != key_hash(parts[0], raw[0], raw[1:]).hex():
+            raise Form("the key's hash is another's")
+        if raw[0] not in kinds or len(raw) != (1313 if raw[0] == MLDSA_NOTE else 33):
+            raise Form("the key is of no type for this line")
+        if raw[0] != MLDSA_NOTE and negated(raw[1:]) is None:
+            raise Form("the key is no point, or of small order")
+        if (line, raw[1:]) in self.given:
+            raise Form("an earlier line has the same public key")
+        self.given.add((line, raw[1:]))
+        return parts[0], raw[0], raw[1:]
+
+    def log(self, items):
+        if len(items) not in (1, 2):
+            raise Form("log takes a key and perhaps a URL")
+        self.logs.append(self.key(items[0], (ED25519_NOTE, MLDSA_NOTE), "log"))
+
+    def witness(self, items):
+        if len(items) not in (2, 3):
+            raise Form("witness takes a name, a key and perhaps a URL")
+        self.witnesses.append(self.key(items[1], (COSIGNATURE_NOTE, MLDSA_NOTE), "witness"))
+        self.name(items[0], len(self.witnesses) - 1)
+
+    def name(self, name, node):
+        if name == b"none" or name in self.names:
+            raise Form("the name is taken")
+        self.names[name] = node
+
+    def group(self, items):
+        if len(items) < 3:
+            raise Form("group takes a name, how many, and at least one member")
+        members = []
+        for name in items[2:]:
+            if name not in self.names or name in self.grouped:
+                raise Form("a member is not defined before, or is a group's already")
+            self.grouped.add(name)
+            members.append(self.names[name])
+        need = {b"all": len(members), b"any": 1}.get(items[1])
+        if need is None:
+            need = decimal(items[1].decode("ascii", "replace"), "how many")
+        if not 1 <= need <= len(members):
+            raise Form("as many members as it needs don't stand there")
+        self.name(items[0], (need, members))
+
+    def settle(self, items):
+        if len(items) != 1 or self.decided or items[0] != b"none" and items[0] not in self.names:
+            raise Form("quorum takes one name that was defined, once")
+        self.decided, self.quorum = True, self.names.get(items[0])
+
+    def judge(self, note, report):
+        """Checks a checkpoint's lines by known keys, its log and its quorum."""
+        text, signatures = parse_note(note)
+        origin = text.split("\n", 1)[0]
+
+        def signed(key):
+            name, kind, public = key
+            for by, hashed, signature in signatures:
+                if by != name or hashed != key_hash(name, kind, public):
+                    continue
+                if kind == MLDSA_NOTE:
+                    report.notice("mldsa_unchecked", "an ML-DSA-44 signature was not checked, and does not count: this script checks Ed25519 only")
+                    return False
+                message = text.encode("utf-8")
+                if kind == COSIGNATURE_NOTE:  # time (8 bytes) || signature
+                    message = b"cosignature/v1\ntime %d\n" % int.from_bytes(signature[:8], "big") + message
+                    signature = signature[8:]
+                if not ed25519(public, message, signature):
+                    raise Fault("bad_signature", f"by the policy: the signature by key {hashed.hex()} is not valid")
+                return True
+            return False
+
+        logs = [signed(key) for key in self.logs if key[0] == origin]
+        cosigned = [signed(key) for key in self.witnesses]
+        if self.logs and not any(logs):
+            raise Fault("unknown_key", f"none of the policy's logs signed the checkpoint of {shown(origin)}")
+
+        def met(node):
+            if isinstance(node, int):
+                return cosigned[node]
+            need, members = node
+            return sum(map(met, members)) >= need
+
+        if self.quorum is not None and not met(self.quorum):
+            raise Fault("witness_quorum_not_met", "too few of the policy's witnesses cosigned the checkpoint")
 
 
 # --- Entries (entry.md) ----------------------------------------------------
@@ -1289,7 +1416,7 @@ def read_pack_file(data):
     return m
 
 
-def verify(folder, vkey):
+def verify(folder, vkey, policy=None):
     """The report on the pack in this folder."""
     report = Report()
     try:
@@ -1324,6 +1451,8 @@ def verify(folder, vkey):
         report.attempt(same_checkpoint, keys["checkpoint"], checkpoint, history, report, "the checkpoint in keys.json")
         if vkey is not None:
             report.attempt(trust, vkey, history, checkpoint, retired or [])
+    if checkpoint is not None and policy is not None:
+        report.attempt(policy.judge, note, report)
     if checkpoint is not None:
         report.root, report.size = checkpoint.root, checkpoint.size
     head, mark = check_heads(folder, pack, history, checkpoint, report)
@@ -1390,15 +1519,26 @@ def vkey_argument(text):
         raise argparse.ArgumentTypeError(f"{shown(text)} is no verifier key: {e}") from None
 
 
+def policy_argument(path):
+    try:
+        with open(path, "rb") as f:
+            return Policy(f.read(MIB + 1))
+    except OSError as e:
+        raise argparse.ArgumentTypeError(f"{shown(path)}: {e.strerror}") from None
+    except Form as e:
+        raise argparse.ArgumentTypeError(f"{shown(path)} is no policy: {e}") from None
+
+
 def main(args):
     parser = argparse.ArgumentParser(prog="python3 verify.py", description=__doc__, allow_abbrev=False,
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--key", metavar="VKEY", type=vkey_argument, help="the ledger's verifier key, from elsewhere")
+    parser.add_argument("--policy", metavar="FILE", type=policy_argument, help="the witnesses that must have cosigned")
     parser.add_argument("-o", metavar="FORMAT", choices=["text", "json"], help="json: one object for scripts")
     parser.add_argument("dir", metavar="DIR", nargs="?", default=os.path.dirname(os.path.abspath(__file__)))
     said = parser.parse_args(args)  # exits with 2 on a wrong call
     try:
-        report = verify(said.dir, said.key)
+        report = verify(said.dir, said.key, said.policy)
     except Exception as e:  # a pack must not be able to end this in any other way
         report = Report()
         report.add("inconclusive", f"verify.py failed on this pack, which is a defect of verify.py: {type(e).__name__}: {e}")

@@ -35,20 +35,38 @@ func Recall(path string) (*Remembered, error) {
 	if err != nil {
 		return nil, fmt.Errorf("the remembered head can't be read: %w", err)
 	}
-	r := new(Remembered)
-	if err := json.Unmarshal(b, r, json.RejectUnknownMembers(true)); err != nil || r.Ledger.IsZero() {
-		return nil, fmt.Errorf("%s holds no remembered head; name another file, or bring that one back: %w", path, errors.Join(err))
+	r, err := ParseRemembered(b)
+	if err != nil {
+		return nil, fmt.Errorf("%s holds no remembered head; name another file, or bring that one back: %w", path, err)
 	}
 	return r, nil
 }
 
+// ParseRemembered reads what [Remembered.Bytes] prints.
+func ParseRemembered(b []byte) (*Remembered, error) {
+	r := new(Remembered)
+	if err := json.Unmarshal(b, r, json.RejectUnknownMembers(true)); err != nil {
+		return nil, err
+	}
+	if r.Ledger.IsZero() {
+		return nil, errors.New("it names no ledger")
+	}
+	return r, nil
+}
+
+// Bytes prints a remembered head.
+func (r *Remembered) Bytes() ([]byte, error) {
+	b, err := json.Marshal(r, jsontext.Multiline(true))
+	return append(b, '\n'), err
+}
+
 // Remember writes a head over the one that was remembered.
 func Remember(path string, r Remembered) error {
-	b, err := json.Marshal(r, jsontext.Multiline(true))
+	b, err := r.Bytes()
 	if err != nil {
 		return err
 	}
-	return durable.Replace(path, append(b, '\n'))
+	return durable.Replace(path, b)
 }
 
 // Place refuses a file that could not be written when all is well: in a folder that

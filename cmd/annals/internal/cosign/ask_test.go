@@ -12,6 +12,8 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -27,8 +29,26 @@ import (
 type one struct {
 	l      *ledger
 	c      *cosign.Collector
-	logged bytes.Buffer
+	logged journal
 	stop   func()
+}
+
+// journal is written by goroutines and read by a test.
+type journal struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+func (j *journal) Write(b []byte) (int, error) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	return j.b.Write(b)
+}
+
+func (j *journal) String() string {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	return j.b.String()
 }
 
 func newOne(t *testing.T, policy *proof.Policy, dir string, keep func(string, []byte) error, answer http.HandlerFunc) *one {
@@ -131,9 +151,9 @@ func TestAnswers(t *testing.T) {
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				asked := 0
+				var asked atomic.Int64
 				o := newOne(t, mustPolicy(t, 1, now.vkey), t.TempDir(), toDisk, func(w http.ResponseWriter, r *http.Request) {
-					asked++
+					asked.Add(1)
 					body, err := io.ReadAll(r.Body)
 					request, parsed := cosign.ParseRequest(body)
 					checkpoint, noted := proof.ParseCheckpoint(request.Checkpoint)
@@ -161,13 +181,13 @@ func TestAnswers(t *testing.T) {
 				if (status.Error == "") != (c.want == cosign.Cosigned) || !strings.Contains(status.Error, c.said) {
 					t.Errorf("it says %q", status.Error)
 				}
-				if (o.logged.Len() == 0) != (c.want == cosign.Cosigned) {
+				if (o.logged.String() == "") != (c.want == cosign.Cosigned) {
 					t.Errorf("logged %q", o.logged.String())
 				}
-				before := asked
+				before := asked.Load()
 				time.Sleep(10 * time.Minute)
 				synctest.Wait()
-				if again := asked - before; (again == 0) != (c.want == cosign.Cosigned) || again > 60*4 {
+				if again := asked.Load() - before; (again == 0) != (c.want == cosign.Cosigned) || again > 60*4 {
 					t.Errorf("in ten minutes it was asked %d times more", again)
 				}
 				if n := strings.Count(o.logged.String(), "did not cosign"); n > 1 {
@@ -183,6 +203,7 @@ func TestAnswers(t *testing.T) {
 func TestSizes(t *testing.T) {
 	now := cosigner(t, "w0.example/w", "w0", time.Now)
 	synctest.Test(t, func(t *testing.T) {
+		var mu sync.Mutex
 		var olds []uint64
 		has := uint64(3)
 		o := newOne(t, mustPolicy(t, 1, now.vkey), t.TempDir(), toDisk, func(w http.ResponseWriter, r *http.Request) {
@@ -191,6 +212,8 @@ func TestSizes(t *testing.T) {
 			if err != nil {
 				t.Error(err)
 			}
+			mu.Lock()
+			defer mu.Unlock()
 			olds = append(olds, request.Old)
 			if request.Old != has {
 				w.Header().Set("Content-Type", cosign.MediaSize)
@@ -211,7 +234,9 @@ func TestSizes(t *testing.T) {
 		if got := fmt.Sprint(olds); got != "[0 3 4 8]" {
 			t.Errorf("it was asked from %s", got)
 		}
+		mu.Lock()
 		has = 0 // it has lost what it cosigned
+		mu.Unlock()
 		o.l.grow(4, 0)
 		o.l.sign()
 		synctest.Wait()
@@ -220,19 +245,18 @@ func TestSizes(t *testing.T) {
 		}
 	})
 	synctest.Test(t, func(t *testing.T) {
-		asked := 0
+		var asked atomic.Int64
 		o := newOne(t, mustPolicy(t, 1, now.vkey), t.TempDir(), toDisk, func(w http.ResponseWriter, _ *http.Request) {
-			asked++
 			w.Header().Set("Content-Type", cosign.MediaSize)
 			w.WriteHeader(http.StatusConflict)
-			fmt.Fprintf(w, "%d\n", asked%4)
+			fmt.Fprintf(w, "%d\n", asked.Add(1)%4)
 		})
 		defer o.stop()
 		o.l.grow(9, 0)
 		o.l.sign()
 		synctest.Wait()
-		if asked != 4 || o.c.Outcomes()[cosign.Refused] != 1 {
-			t.Errorf("asked %d times at once: %v", asked, o.c.Outcomes())
+		if asked.Load() != 4 || o.c.Outcomes()[cosign.Refused] != 1 {
+			t.Errorf("asked %d times at once: %v", asked.Load(), o.c.Outcomes())
 		}
 	})
 }
@@ -254,9 +278,9 @@ func TestMLDSA(t *testing.T) {
 		t.Fatal(err)
 	}
 	synctest.Test(t, func(t *testing.T) {
-		asked := 0
+		var asked atomic.Int64
 		o := newOne(t, policy, t.TempDir(), toDisk, func(w http.ResponseWriter, r *http.Request) {
-			asked++
+			asked.Add(1)
 			body, _ := io.ReadAll(r.Body)
 			request, _ := cosign.ParseRequest(body)
 			c, _ := proof.ParseCheckpoint(request.Checkpoint)
@@ -268,8 +292,8 @@ func TestMLDSA(t *testing.T) {
 		o.l.grow(5, 0)
 		o.l.sign()
 		synctest.Wait()
-		if size, _ := o.c.Witnessed(); size != 5 || asked != 1 {
-			t.Errorf("size %d is witnessed, asked %d times: %+v", size, asked, o.c.Status())
+		if size, _ := o.c.Witnessed(); size != 5 || asked.Load() != 1 {
+			t.Errorf("size %d is witnessed, asked %d times: %+v", size, asked.Load(), o.c.Status())
 		}
 	})
 }
@@ -286,9 +310,10 @@ func TestKept(t *testing.T) {
 		_, _ = w.Write(lineOf(t, now, c.Text()))
 	}
 	synctest.Test(t, func(t *testing.T) {
-		dir, fails := t.TempDir(), true
+		dir, fails := t.TempDir(), new(atomic.Bool)
+		fails.Store(true)
 		o := newOne(t, policy, dir, func(path string, data []byte) error {
-			if fails {
+			if fails.Load() {
 				return errors.New("the disk failed")
 			}
 			return toDisk(path, data)
@@ -302,7 +327,7 @@ func TestKept(t *testing.T) {
 		if n := o.c.Dress(5, o.l.last.Note); !bytes.Equal(n, o.l.last.Note) {
 			t.Error("a cosignature is shown that is not on disk")
 		}
-		fails = false
+		fails.Store(false)
 		time.Sleep(time.Minute)
 		if size, n := o.c.Witnessed(); size != 5 {
 			t.Errorf("%d is witnessed once the disk works", size)

@@ -3,6 +3,7 @@ package cosign_test
 import (
 	"io"
 	"net/http"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -18,7 +19,7 @@ import (
 func TestRounds(t *testing.T) {
 	slow := []*clocked{cosigner(t, "w0.example/w", "w0", time.Now), cosigner(t, "w1.example/w", "w1", time.Now)}
 	synctest.Test(t, func(t *testing.T) {
-		broken := false
+		var broken atomic.Bool
 		o := newOne(t, mustPolicy(t, 2, slow[0].vkey, slow[1].vkey), t.TempDir(), toDisk, func(w http.ResponseWriter, r *http.Request) {
 			body, _ := io.ReadAll(r.Body)
 			request, err := cosign.ParseRequest(body)
@@ -26,7 +27,7 @@ func TestRounds(t *testing.T) {
 				t.Error(err)
 			}
 			c, _ := proof.ParseCheckpoint(request.Checkpoint)
-			if r.Host == "w1.example" && broken {
+			if r.Host == "w1.example" && broken.Load() {
 				w.WriteHeader(http.StatusInternalServerError)
 				return
 			}
@@ -55,7 +56,7 @@ func TestRounds(t *testing.T) {
 			t.Errorf("what is witnessed is up to %d checkpoints behind", behind)
 		}
 		size, _ := o.c.Witnessed()
-		broken = true
+		broken.Store(true)
 		signing(300)
 		if now, _ := o.c.Witnessed(); now > size+7 {
 			t.Errorf("%d is witnessed without a quorum", now)
@@ -63,7 +64,7 @@ func TestRounds(t *testing.T) {
 		if status := o.c.Status().Witnesses; o.l.tree.size-status[0].Size > 7 || status[1].Error == "" {
 			t.Errorf("one that is down holds up the other: of %d, %+v", o.l.tree.size, status)
 		}
-		broken = false
+		broken.Store(false)
 		signing(100)
 		if _, behind := signing(30); behind > 7 {
 			t.Errorf("once it is up again, what is witnessed is %d behind", behind)

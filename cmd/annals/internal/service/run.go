@@ -35,6 +35,7 @@ func (s *Service) run() error {
 	s.stopScrubber = beside(s.scrub)
 	s.sign()
 	s.collect()
+	s.anchor()
 	var err error
 	s.publisher, err = ingest.NewPublisher(s.line.nc, ingest.PublisherOptions{Root: ingest.RootVouched, Logger: s.o.Logger})
 	if err != nil {
@@ -72,6 +73,9 @@ func (s *Service) collectors() []prometheus.Collector {
 	out := []prometheus.Collector{trimCollector{s}, holeCollector{s}, s.signer}
 	if s.cosigner != nil {
 		out = append(out, s.cosigner)
+	}
+	if s.anchors != nil {
+		out = append(out, s.anchors)
 	}
 	return out
 }
@@ -166,6 +170,9 @@ func (s *Service) close(ctx context.Context) error {
 	}
 	if s.stopKeeper != nil {
 		ended("stopping the keeper", s.stopKeeper())
+	}
+	if s.stopAnchors != nil {
+		ended("stopping the anchors", s.stopAnchors())
 	}
 	if s.stopSigner != nil {
 		ended("stopping the signer", s.stopSigner())

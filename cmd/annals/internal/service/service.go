@@ -23,6 +23,7 @@ import (
 	"time"
 
 	"annals/cmd/annals/internal/accessfile"
+	"annals/cmd/annals/internal/anchor"
 	"annals/cmd/annals/internal/cosign"
 	"annals/cmd/annals/internal/datadir"
 	"annals/cmd/annals/internal/keeper"
@@ -85,6 +86,10 @@ type Options struct {
 	Witnesses *proof.Policy
 	// PlainWitnesses asks them over http on other machines too.
 	PlainWitnesses bool
+	// Anchors are where the last signed head is kept besides, as [anchor.Open] takes
+	// them, each AnchorEvery; 0: every five minutes.
+	Anchors     []string
+	AnchorEvery time.Duration
 	// Origin is the name of a ledger that has to be made; "" makes one up.
 	Origin string
 
@@ -132,6 +137,8 @@ type Service struct {
 	heads       keeper.HeadsMaps // outlives keepers
 	signer      *signer.Signer
 	cosigner    *cosign.Collector // nil: nobody is asked
+	places      []anchor.Place
+	anchors     *anchor.Anchors   // nil: there are none
 	publisher   *ingest.Publisher // of what the door vouches for
 	unvouched   *ingest.Publisher // of what comes by request/reply
 	replies     *door.Service
@@ -142,7 +149,7 @@ type Service struct {
 	api         *query.API
 
 	// What runs beside, and how to stop it: each waits for its end.
-	stopHTTP, stopKeeper, stopFollower, stopQuorum, stopSigner, stopCosigner, stopKeys, stopScrubber func() error
+	stopHTTP, stopKeeper, stopFollower, stopQuorum, stopSigner, stopCosigner, stopAnchors, stopKeys, stopScrubber func() error
 
 	closing sync.Once
 	closed  error
@@ -170,6 +177,9 @@ func (s *Service) start(ctx context.Context) error {
 		return err
 	}
 	if err := s.knowWitnesses(); err != nil {
+		return err
+	}
+	if err := s.knowAnchors(); err != nil {
 		return err
 	}
 	if err := s.take(); err != nil {

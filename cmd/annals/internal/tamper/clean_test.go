@@ -55,7 +55,7 @@ func TestCleanLedgers(t *testing.T) {
 				return // no pack is of the system
 			}
 			p := e.lay()
-			for _, r := range []proof.Report{auditPack(t, p, k.vkey), auditAsScript(t, p, k.vkey)} {
+			for _, r := range []proof.Report{auditPack(t, p, k), auditAsScript(t, p, k)} {
 				if r.Verdict != proof.Clean {
 					t.Errorf("%s: %s%s", inPack, r.Sentence, details(r))
 				}

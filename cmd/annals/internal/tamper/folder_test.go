@@ -194,11 +194,23 @@ type knowledge struct {
 	remembered *proof.Head // a head that was kept outside
 	note       []byte      // in which it was signed
 	vkey       string      // a key of the ledger's checkpoints
-	policy     *proof.Policy
+	policy     []byte      // of witnesses (C2SP tlog-policy)
+}
+
+// parsed is a policy, or nil where there is none.
+func parsed(policy []byte) *proof.Policy {
+	if policy == nil {
+		return nil
+	}
+	p, err := proof.ParsePolicy(policy)
+	if err != nil {
+		panic(err)
+	}
+	return p
 }
 
 func (k *knowledge) options() audit.Options {
-	o := audit.Options{Key: k.vkey, Policy: k.policy}
+	o := audit.Options{Key: k.vkey, Policy: parsed(k.policy)}
 	if k.remembered != nil {
 		o.Remembered = &audit.Remembered{Ledger: k.ledger, Head: *k.remembered, Note: string(k.note)}
 	}

@@ -17,7 +17,7 @@ import (
 const script = "../../../../ledger/proof/pack/verify.py"
 
 // auditPack is what annals verify --pack does.
-func auditPack(t testing.TB, f files, vkey string) proof.Report {
+func auditPack(t testing.TB, f files, k knowledge) proof.Report {
 	t.Helper()
 	var list []pack.File
 	for _, name := range slices.Sorted(maps.Keys(f)) {
@@ -31,7 +31,16 @@ func auditPack(t testing.TB, f files, vkey string) proof.Report {
 	if err != nil {
 		return proof.Refused(err)
 	}
-	r, err := p.Verify(t.Context(), vkey)
+	tenant, err := p.Tenant(k.vkey)
+	if err != nil {
+		return proof.Refused(err)
+	}
+	if policy := parsed(k.policy); policy != nil {
+		if found := policy.Judgement(tenant.Checkpoint); found != nil {
+			tenant.Before = append(tenant.Before, *found)
+		}
+	}
+	r, err := tenant.Verify(t.Context())
 	if err != nil && r.Verdict != proof.Inconclusive {
 		t.Errorf("beside a report of %s: %v", r.Verdict, err)
 	}
@@ -54,13 +63,13 @@ for line in sys.stdin:
 `
 
 // auditAsScript has verify.py look at a pack.
-func auditAsScript(t testing.TB, f files, vkey string) proof.Report {
+func auditAsScript(t testing.TB, f files, k knowledge) proof.Report {
 	t.Helper()
-	return auditAsScripts(t, []files{f}, []string{vkey})[0]
+	return auditAsScripts(t, []files{f}, []knowledge{k})[0]
 }
 
-// auditAsScripts has verify.py look at packs, each with its key.
-func auditAsScripts(t testing.TB, packs []files, vkeys []string) []proof.Report {
+// auditAsScripts has verify.py look at packs, each with what its auditor knows.
+func auditAsScripts(t testing.TB, packs []files, knows []knowledge) []proof.Report {
 	t.Helper()
 	python, err := exec.LookPath("python3")
 	if err != nil {
@@ -74,7 +83,13 @@ func auditAsScripts(t testing.TB, packs []files, vkeys []string) []proof.Report 
 	for i, f := range packs {
 		dir := t.TempDir()
 		f.write(t, dir)
-		asked.Write(append(mustJSON([]string{"-o", "json", "--key", vkeys[i], dir}), '\n'))
+		args := []string{"-o", "json", "--key", knows[i].vkey}
+		if knows[i].policy != nil {
+			policies := t.TempDir()
+			files{"policy": knows[i].policy}.write(t, policies)
+			args = append(args, "--policy", filepath.Join(policies, "policy"))
+		}
+		asked.Write(append(mustJSON(append(args, dir)), '\n'))
 	}
 	cmd := exec.CommandContext(t.Context(), python, "-c", batch, path)
 	var errs bytes.Buffer
@@ -121,7 +136,7 @@ func TestPacksOnBase(t *testing.T) {
 			continue
 		}
 		f := d.packOf(i).lay()
-		for _, r := range []proof.Report{auditPack(t, f, d.knows.vkey), auditAsScript(t, f, d.knows.vkey)} {
+		for _, r := range []proof.Report{auditPack(t, f, d.knows), auditAsScript(t, f, d.knows)} {
 			if r.Verdict != proof.Clean {
 				t.Errorf("%s: %s%s", d.packOf(i).workspace, r.Sentence, details(r))
 			}
@@ -139,7 +154,7 @@ func TestNameOfAWorkspace(t *testing.T) {
 			e.workspace = "ws_9" // another one's
 		}
 		f := e.lay()
-		for who, r := range map[string]proof.Report{"annals": auditPack(t, f, d.knows.vkey), "verify.py": auditAsScript(t, f, d.knows.vkey)} {
+		for who, r := range map[string]proof.Report{"annals": auditPack(t, f, d.knows), "verify.py": auditAsScript(t, f, d.knows)} {
 			said := slices.ContainsFunc(r.Notices, func(n proof.Notice) bool { return n.Notice == proof.NameUnproven })
 			if r.Verdict != proof.Clean || said != want {
 				t.Errorf("%s, without payloads %v: %s, %+v", who, bare, r.Sentence, r.Notices)
