@@ -29,6 +29,7 @@ const stagingEvery = time.Second
 type staging struct {
 	streams string // the folder that holds a folder for each stream
 	dir     string // ours, in memory
+	lock    *os.File
 	left    []string
 	stop    chan struct{}
 	done    chan struct{}
@@ -41,10 +42,8 @@ func newStaging(memory, store string) (*staging, error) {
 		streams: filepath.Join(store, AccountLedger, "streams"),
 		stop:    make(chan struct{}), done: make(chan struct{}),
 	}
-	var err error
-	// A name that nobody can know beforehand, and nobody else may look into: the
-	// memory's folder is everybody's.
-	if s.dir, err = os.MkdirTemp(memory, stagingPrefix+"*"); err != nil {
+	sweep(memory)
+	if err := s.take(memory); err != nil {
 		return nil, fmt.Errorf("broker: a folder to stage batches in; choose another, or none: %w", err)
 	}
 	for _, link := range s.links() {
@@ -53,6 +52,41 @@ func newStaging(memory, store string) (*staging, error) {
 		}
 	}
 	return s, nil
+}
+
+// take makes a folder of a name that nobody can know beforehand, and nobody else may
+// look into, for the memory's folder is everybody's; and locks it, for the sweepers.
+func (s *staging) take(memory string) (err error) {
+	for range 10 {
+		if s.dir, err = os.MkdirTemp(memory, stagingPrefix+"*"); err != nil {
+			return err
+		}
+		if s.lock, err = lock(s.dir); err != nil {
+			continue // swept away already
+		}
+		if _, err = os.Stat(s.dir); err == nil {
+			return nil
+		}
+		s.lock.Close()
+	}
+	return err
+}
+
+// sweep removes the folders of servers that were killed, unless something is staged
+// in them: that may be wanted once more.
+func sweep(memory string) {
+	dirs, _ := filepath.Glob(filepath.Join(memory, stagingPrefix+"*")) // the pattern is well formed
+	for _, dir := range dirs {
+		held, err := lock(dir)
+		if err != nil {
+			continue // somebody's
+		}
+		streams, _ := filepath.Glob(filepath.Join(dir, "*"))
+		for _, stream := range append(streams, dir) {
+			os.Remove(stream) //nolint:errcheck // not if something is in it
+		}
+		held.Close()
+	}
 }
 
 // run begins once the server has recovered what is in its store. What was left to
@@ -126,6 +160,7 @@ func (s *staging) remove() {
 		}
 	}
 	os.Remove(s.dir) //nolint:errcheck // not if something is left in it
+	s.lock.Close()
 }
 
 // storeDir is the folder in which the server keeps its accounts.

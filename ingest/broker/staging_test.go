@@ -199,9 +199,17 @@ func TestStagingAfterKill(t *testing.T) {
 	store, memory := filepath.Join(t.TempDir(), "jetstream"), t.TempDir()
 	s := stage(t, store, memory)
 	s.close(t)
+	other := stage(t, filepath.Join(t.TempDir(), "jetstream"), memory)
+	defer other.close(t)
+	others, err := filepath.Glob(filepath.Join(memory, "*"))
+	if err != nil || len(others) != 1 {
+		t.Fatal(others, err)
+	}
+	dead := filepath.Join(memory, "annals-batches-dead")     // of a store that was removed
+	wanted := filepath.Join(memory, "annals-batches-wanted") // of one that isn't started again yet
 	old := filepath.Join(memory, "annals-batches-old")
 	foreign := filepath.Join(memory, "foreign")
-	for _, dir := range []string{filepath.Join(old, ingest.Stream, "abc"), foreign} {
+	for _, dir := range []string{filepath.Join(old, ingest.Stream, "abc"), filepath.Join(dead, ingest.Stream), filepath.Join(wanted, ingest.Stream, "abc"), foreign} {
 		if err := os.MkdirAll(dir, 0o700); err != nil {
 			t.Fatal(err)
 		}
@@ -211,14 +219,18 @@ func TestStagingAfterKill(t *testing.T) {
 	}
 	s = stage(t, store, memory)
 	defer s.close(t)
-	if _, err := os.Stat(old); !errors.Is(err, os.ErrNotExist) {
-		t.Errorf("the old folder is left: %v", err)
+	for _, dir := range []string{old, dead} {
+		if _, err := os.Stat(dir); !errors.Is(err, os.ErrNotExist) {
+			t.Errorf("%s is left: %v", dir, err)
+		}
 	}
-	if _, err := os.Stat(foreign); err != nil {
-		t.Errorf("another's folder: %v", err)
+	for _, dir := range []string{filepath.Join(others[0], ingest.Stream), filepath.Join(wanted, ingest.Stream, "abc"), foreign} {
+		if _, err := os.Stat(dir); err != nil {
+			t.Errorf("what is somebody else's: %v", err)
+		}
 	}
 	s.part(t, "one", 1, false)
-	if got := s.batches(t); len(got) != 1 {
+	if got := s.batches(t); len(got) != 2 { // the wanted one is still there
 		t.Errorf("staged in memory: %v", got)
 	}
 }
