@@ -23,6 +23,7 @@ import (
 
 	"annals/cmd/annals/internal/accessfile"
 	"annals/cmd/annals/internal/datadir"
+	"annals/cmd/annals/internal/journal"
 	"annals/cmd/annals/internal/keeper"
 	"annals/cmd/annals/internal/keys"
 	"annals/cmd/annals/internal/natscontext"
@@ -75,6 +76,8 @@ type Options struct {
 
 	// step is told of each step of a first start, so that tests can die there.
 	step func(string)
+	// journalEvery replaces how often the ledger is told what was counted.
+	journalEvery time.Duration
 	// holeRetry replaces the constant of that name: tests can't wait.
 	holeRetry time.Duration
 }
@@ -113,10 +116,11 @@ type Service struct {
 	tls         *tls.Config  // nil: plain HTTP
 	provider    *oidc.Verifier
 	gate        *access.Gate // nil: development mode
+	journal     *journal.Journal
 	api         *query.API
 
 	// What runs beside, and how to stop it: each waits for its end.
-	stopHTTP, stopKeeper, stopFollower, stopSigner, stopKeys func() error
+	stopHTTP, stopKeeper, stopFollower, stopSigner, stopKeys, stopJournal func() error
 
 	closing sync.Once
 	closed  error
