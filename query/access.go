@@ -2,7 +2,6 @@ package query
 
 import (
 	"cmp"
-	"context"
 	"errors"
 	"io"
 	"mime"
@@ -82,11 +81,11 @@ func (a *API) enter(w http.ResponseWriter, r *http.Request, n *need) (*http.Requ
 }
 
 // authorize decides by the token and the path alone, before anything is looked up.
-func (n *need) authorize(ctx context.Context, f *filter) error {
+func (n *need) authorize(gate *access.Gate, r *http.Request, operation string, f *filter) error {
 	if n.anyOf == 0 {
 		return nil
 	}
-	err := access.From(ctx).Authorize(n.anyOf, n.where(f))
+	err := gate.Authorize(r, access.From(r.Context()), n.anyOf, operation, n.where(f))
 	if n.hidden != nil && problem.Is(err, problem.NoSuchWorkspace) {
 		return n.hidden(f)
 	}
@@ -259,7 +258,7 @@ func (a *API) revokeKey(w http.ResponseWriter, r *http.Request, f *filter) error
 		return err
 	}
 	p := access.From(r.Context())
-	k, err := a.o.Keys.Revoke(f.keyID, p.Within(access.Admin), time.Now())
+	k, err := a.o.Keys.Revoke(f.keyID, p.Within(access.Admin), p.ID, time.Now())
 	if errors.Is(err, access.ErrNoSuchKey) {
 		return problem.New(problem.NoSuchKey, "")
 	} else if err != nil {

@@ -302,7 +302,7 @@ func TestRevokedTailEnds(t *testing.T) {
 	if !lines.Scan() {
 		t.Fatal("the stream does not begin")
 	}
-	if _, err := keys.Revoke(k.ID, mustWorkspaces(t, access.Everywhere), time.Now()); err != nil {
+	if _, err := keys.Revoke(k.ID, mustWorkspaces(t, access.Everywhere), "test", time.Now()); err != nil {
 		t.Fatal(err)
 	}
 	for lines.Scan() { // to its end, which only the revocation brings

@@ -299,7 +299,7 @@ func (a *API) register(op *operation) {
 			err = f.parse(ps, r)
 		}
 		if err == nil {
-			err = op.access.authorize(r.Context(), &f)
+			err = op.access.authorize(a.o.Access, r, op.id, &f)
 		}
 		if err == nil && method != http.MethodGet {
 			err = a.ownSite(r)

@@ -11,6 +11,7 @@ import (
 	"annals/cmd/annals/internal/accessfile"
 	"annals/cmd/annals/internal/client"
 	"annals/cmd/annals/internal/datadir"
+	"annals/cmd/annals/internal/journal"
 	"annals/internal/access"
 
 	"github.com/spf13/cobra"
@@ -93,9 +94,6 @@ func (f *whereFlags) do(a *app, cmd *cobra.Command, here func(*access.Book) erro
 	return here(book)
 }
 
-// commandLine is who mints and revokes in a stopped folder.
-const commandLine = "the command line"
-
 func (a *app) accessAdd() *cobra.Command {
 	var where whereFlags
 	var q client.KeyRequest
@@ -154,7 +152,7 @@ func (a *app) addHere(book *access.Book, q *client.KeyRequest) error {
 	}
 	k, token, err := book.Add(access.Request{
 		Name: q.Name, Subject: q.Subject, OnBehalf: q.OnBehalf, Scopes: scopes, Workspaces: workspaces,
-		Life: time.Duration(q.ExpiresIn) * time.Second, By: commandLine,
+		Life: time.Duration(q.ExpiresIn) * time.Second, By: journal.CommandLine,
 	}, time.Now())
 	if invalid, ok := errors.AsType[*access.InvalidError](err); ok {
 		return &usageError{invalid}
@@ -244,7 +242,7 @@ func (a *app) accessRevoke() *cobra.Command {
 			err := where.do(a, cmd, func(book *access.Book) error {
 				everywhere, err := access.ParseWorkspaces([]string{access.Everywhere})
 				if err == nil {
-					_, err = book.Revoke(args[0], everywhere, time.Now())
+					_, err = book.Revoke(args[0], everywhere, journal.CommandLine, time.Now())
 				}
 				return err
 			}, func(c *client.Client) error { return c.RevokeKey(cmd.Context(), args[0]) })

@@ -128,7 +128,7 @@ func (d *door) post(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	// Before the body is read: whoever may not record costs nothing.
-	if err := who.Authorize(access.Record, workspace); err != nil {
+	if err := d.o.Access.Authorize(r, who, access.Record, "record-activity", workspace); err != nil {
 		return err
 	}
 	bodies, lone, err := read(w, r)

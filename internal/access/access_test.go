@@ -84,7 +84,7 @@ func TestBook(t *testing.T) {
 	if _, err := b.find(token, now.Add(time.Hour)); err == nil || !strings.Contains(err.Error(), "expired") {
 		t.Errorf("an hour later: %v", err)
 	}
-	if _, err := b.Revoke(k.ID, workspaces(t, "ws_a"), now); !errors.Is(err, ErrNoSuchKey) {
+	if _, err := b.Revoke(k.ID, workspaces(t, "ws_a"), "test", now); !errors.Is(err, ErrNoSuchKey) {
 		t.Errorf("revoked by who administers less: %v", err)
 	}
 	p, err := b.find(token, now)
@@ -93,7 +93,7 @@ func TestBook(t *testing.T) {
 	}
 	ctx, cancel := p.Alive(t.Context())
 	defer cancel()
-	if _, err := b.Revoke(k.ID, workspaces(t, "ws_a", "ws_b", "ws_c"), now); err != nil {
+	if _, err := b.Revoke(k.ID, workspaces(t, "ws_a", "ws_b", "ws_c"), "test", now); err != nil {
 		t.Fatal(err)
 	}
 	<-ctx.Done()
@@ -113,7 +113,7 @@ func TestBookKeepsWhatItCannotSave(t *testing.T) {
 	if _, _, err := b.Add(Request{Name: "two", Scopes: Read, Workspaces: workspaces(t, "*"), Life: time.Hour}, now); !errors.Is(err, d.fails) {
 		t.Errorf("added: %v", err)
 	}
-	if _, err := b.Revoke(k.ID, workspaces(t, "*"), now); !errors.Is(err, d.fails) {
+	if _, err := b.Revoke(k.ID, workspaces(t, "*"), "test", now); !errors.Is(err, d.fails) {
 		t.Errorf("revoked: %v", err)
 	}
 	if _, err := b.find(token, now); err != nil || b.Len() != 1 {
@@ -187,7 +187,7 @@ func TestAuthenticate(t *testing.T) {
 	b := mustBook(t, &disk{})
 	_, token := add(t, b, "one", "*")
 	var why error
-	g := mustGate(t, Options{Keys: b, Now: func() time.Time { return now }, Refused: func(_ *http.Request, err error) { why = err }})
+	g := mustGate(t, Options{Keys: b, Now: func() time.Time { return now }, Refused: func(_ *http.Request, _ *Principal, err error) { why = err }})
 	for _, c := range []struct {
 		headers []string
 		in      bool
@@ -301,7 +301,7 @@ func TestBookIsShared(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if _, err := b.Revoke(k.ID, workspaces(t, "*"), now); err != nil {
+		if _, err := b.Revoke(k.ID, workspaces(t, "*"), "test", now); err != nil {
 			t.Fatal(err)
 		}
 		if _, err := b.find(other, now); err == nil {
@@ -321,4 +321,50 @@ func mustGate(t testing.TB, o Options) *Gate {
 		t.Fatal(err)
 	}
 	return g
+}
+
+// TestOutbox: each change is untold until it is told, over restarts, and a change that
+// was told is not told again.
+func TestOutbox(t *testing.T) {
+	d := &disk{}
+	b := mustBook(t, d)
+	k, _ := add(t, b, "one", "*")
+	<-b.Changed()
+	is := func(want string) []Change {
+		t.Helper()
+		got := ""
+		b = mustBook(t, d)
+		changes := b.Untold()
+		for _, c := range changes {
+			if c.Key.ID != k.ID {
+				t.Errorf("%+v", c)
+			}
+			got += map[bool]string{false: "minted ", true: "revoked "}[c.Revoked]
+		}
+		if got != want {
+			t.Errorf("untold: %q, want %q", got, want)
+		}
+		return changes
+	}
+	minted := is("minted ")
+	if _, err := b.Revoke(k.ID, workspaces(t, "*"), "somebody", now); err != nil {
+		t.Fatal(err)
+	}
+	<-b.Changed()
+	both := is("minted revoked ")
+	if both[1].Key.RevokedBy != "somebody" {
+		t.Errorf("%+v", both[1])
+	}
+	d.fails = errors.New("the disk is full")
+	if err := b.Told(minted); !errors.Is(err, d.fails) {
+		t.Errorf("%v", err)
+	}
+	d.fails = nil
+	if err := b.Told(minted); err != nil {
+		t.Fatal(err)
+	}
+	if err := b.Told(is("revoked ")); err != nil {
+		t.Fatal(err)
+	}
+	is("")
 }

@@ -27,6 +27,7 @@ type Key struct {
 	By         string // who minted it
 	Expires    time.Time
 	Revoked    time.Time // zero: it is not
+	RevokedBy  string
 	LastUsed   time.Time // to the minute; zero: never
 }
 
@@ -109,8 +110,11 @@ type kept struct {
 	digest digest
 	grants []Grant
 	used   atomic.Int64 // Unix seconds
-	ends   context.Context
-	end    context.CancelFunc
+
+	mintedTold, revokedTold bool // the ledger was told; held by the book's mu
+
+	ends context.Context
+	end  context.CancelFunc
 }
 
 func (k *kept) shown() Key {
@@ -127,6 +131,7 @@ type Book struct {
 
 	byDigest atomic.Pointer[map[digest]*kept]
 	touched  atomic.Bool // a key was used, and that is not saved
+	changed  chan struct{}
 
 	mu   sync.Mutex // of whoever changes it
 	keys []*kept    // in the order of their minting
@@ -136,7 +141,7 @@ type Book struct {
 // is given all that there is to keep, and must not return before it is durable; it
 // holds no key, only hashes.
 func NewBook(saved []byte, save func([]byte) error) (*Book, error) {
-	b := &Book{save: save}
+	b := &Book{save: save, changed: make(chan struct{}, 1)}
 	if saved != nil {
 		if err := b.parse(saved); err != nil {
 			return nil, err
@@ -181,6 +186,7 @@ func (b *Book) Add(q Request, now time.Time) (Key, string, error) {
 		return Key{}, "", err
 	}
 	b.index()
+	b.change()
 	return k.Key, token, nil
 }
 
@@ -196,7 +202,7 @@ func newKept(key Key, d digest) *kept {
 // Revoke ends a key, at once: what it has under way that goes on, such as a live
 // tail, ends too. within bounds whose keys may be ended. A key that is revoked
 // already stays as it is.
-func (b *Book) Revoke(id string, within Workspaces, now time.Time) (Key, error) {
+func (b *Book) Revoke(id string, within Workspaces, by string, now time.Time) (Key, error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	i := slices.IndexFunc(b.keys, func(k *kept) bool { return k.ID == id && within.Cover(k.Workspaces) })
@@ -208,9 +214,10 @@ func (b *Book) Revoke(id string, within Workspaces, now time.Time) (Key, error) 
 		return old.shown(), nil
 	}
 	key := old.Key
-	key.Revoked = now.UTC().Truncate(time.Second)
+	key.Revoked, key.RevokedBy = now.UTC().Truncate(time.Second), by
 	revoked := newKept(key, old.digest)
 	revoked.used.Store(old.used.Load())
+	revoked.mintedTold = old.mintedTold
 	before := b.keys
 	b.keys = slices.Clone(b.keys)
 	b.keys[i] = revoked
@@ -220,6 +227,7 @@ func (b *Book) Revoke(id string, within Workspaces, now time.Time) (Key, error) 
 	}
 	b.index()
 	old.end()
+	b.change()
 	return revoked.shown(), nil
 }
 

@@ -18,8 +18,11 @@ type Options struct {
 	Verify func(ctx context.Context, token string) (*Principal, error)
 
 	// Refused is told of each request that was not let in, with the reason, which
-	// holds nothing secret. nil: nobody is.
-	Refused func(r *http.Request, why error)
+	// holds nothing secret; who is nil where nobody knows. nil: nobody is told.
+	Refused func(r *http.Request, who *Principal, why error)
+	// Used is told of each that was, with the scopes of which one was needed, what was
+	// asked for, and where. nil: nobody is.
+	Used func(who *Principal, anyOf Scopes, operation, workspace string)
 
 	// Certificates are the clients' certificates that need no token, once the TLS
 	// listener has verified them.
@@ -64,6 +67,20 @@ func (g *Gate) Enter(w http.ResponseWriter, r *http.Request) (*Principal, error)
 	return p, g.limits.spend(w.Header(), p.ID, g.o.Now())
 }
 
+// Authorize is [Principal.Authorize] for an operation that a request asks for, and
+// tells of how it went.
+func (g *Gate) Authorize(r *http.Request, p *Principal, anyOf Scopes, operation, workspace string) error {
+	err := p.Authorize(anyOf, workspace)
+	switch {
+	case g == nil:
+	case err != nil && g.o.Refused != nil:
+		g.o.Refused(r, p, err)
+	case err == nil && g.o.Used != nil:
+		g.o.Used(p, anyOf, operation, workspace)
+	}
+	return err
+}
+
 // Begin counts work in that a token may have only so much of at once. Whoever began
 // it calls end. The error is a problem: [problem.TooManyAtOnce].
 func (g *Gate) Begin(p *Principal, w Work) (end func(), err error) {
@@ -97,7 +114,7 @@ func (g *Gate) Authenticate(r *http.Request) (*Principal, error) {
 		return p, nil
 	}
 	if g.o.Refused != nil {
-		g.o.Refused(r, err)
+		g.o.Refused(r, nil, err)
 	}
 	var refused *RefusedError
 	switch {

@@ -29,7 +29,15 @@ type savedKey struct {
 	By         string    `json:"by,omitzero"`
 	Expires    time.Time `json:"expires"`
 	Revoked    time.Time `json:"revoked,omitzero"`
+	RevokedBy  string    `json:"revoked_by,omitzero"`
 	LastUsed   time.Time `json:"last_used,omitzero"`
+	Told       savedTold `json:"told,omitzero"`
+}
+
+// savedTold is what the ledger was told of a key.
+type savedTold struct {
+	Minted  bool `json:"minted,omitzero"`
+	Revoked bool `json:"revoked,omitzero"`
 }
 
 // print is all that is kept of the keys. Call it with b.mu held.
@@ -40,7 +48,8 @@ func (b *Book) print() ([]byte, error) {
 		saved.Keys = append(saved.Keys, savedKey{
 			ID: k.ID, Name: k.Name, Subject: k.Subject, OnBehalf: k.OnBehalf, Hash: hex.EncodeToString(held.digest[:]),
 			Scopes: k.Scopes.Names(), Workspaces: k.Workspaces.Names(),
-			Created: k.Created, By: k.By, Expires: k.Expires, Revoked: k.Revoked, LastUsed: k.LastUsed,
+			Created: k.Created, By: k.By, Expires: k.Expires, Revoked: k.Revoked, RevokedBy: k.RevokedBy, LastUsed: k.LastUsed,
+			Told: savedTold{held.mintedTold, held.revokedTold},
 		})
 	}
 	text, err := json.Marshal(saved, jsontext.WithIndent("  "))
@@ -94,8 +103,9 @@ func (s *savedKey) key() (*kept, error) {
 	}
 	k := newKept(Key{
 		ID: s.ID, Name: s.Name, Subject: q.Subject, OnBehalf: s.OnBehalf, Scopes: scopes, Workspaces: workspaces,
-		Created: s.Created.UTC(), By: s.By, Expires: s.Expires.UTC(), Revoked: s.Revoked.UTC(),
+		Created: s.Created.UTC(), By: s.By, Expires: s.Expires.UTC(), Revoked: s.Revoked.UTC(), RevokedBy: s.RevokedBy,
 	}, d)
+	k.mintedTold, k.revokedTold = s.Told.Minted, s.Told.Revoked
 	if !s.LastUsed.IsZero() {
 		k.used.Store(s.LastUsed.Unix())
 	}

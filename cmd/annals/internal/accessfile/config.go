@@ -17,6 +17,8 @@ type Config struct {
 	// Certificates are the clients' certificates that need no token: --tls-client-ca.
 	Certificates []access.Certificate `json:"certificates,omitzero"`
 	Limits       access.Limits        `json:"limits,omitzero"`
+	// LogReads has the ledger told of reads too, beside audits.
+	LogReads bool `json:"log_reads,omitzero"`
 	// Origins are the web pages, such as https://app.example.com, that browsers let ask
 	// with a token of theirs (CORS).
 	Origins []string `json:"origins,omitzero"`

@@ -9,7 +9,9 @@ import (
 	"net/http"
 	"time"
 
+	"annals/activity"
 	"annals/cmd/annals/internal/accessfile"
+	"annals/cmd/annals/internal/journal"
 	"annals/internal/access"
 	"annals/internal/access/oidc"
 	"annals/internal/problem"
@@ -84,7 +86,8 @@ func (s *Service) sayAccess() error {
 	if accessfile.Exposed(s.o.Data) {
 		s.o.Logger.Warn("the API keys' file can be read or written by others than its owner; `chmod 600` it", "file", accessfile.Path(s.o.Data))
 	}
-	o := access.Options{Keys: s.book, Refused: s.refused, Certificates: s.o.Access.Certificates, Limits: s.o.Access.Limits}
+	s.journal = journal.New(journal.Options{Publish: s.tell, Book: s.book, Reads: s.o.Access.LogReads, Every: s.o.journalEvery, Logger: s.o.Logger})
+	o := access.Options{Keys: s.book, Used: s.journal.Used, Refused: s.refused, Certificates: s.o.Access.Certificates, Limits: s.o.Access.Limits}
 	if s.provider != nil {
 		o.Verify = s.provider.Verify
 	}
@@ -115,7 +118,8 @@ func (s *Service) peerOr(provider func(context.Context, string) (*access.Princip
 }
 
 // refused notes who was not let in. Why holds nothing that lets anybody in.
-func (s *Service) refused(r *http.Request, why error) {
+func (s *Service) refused(r *http.Request, who *access.Principal, why error) {
+	s.journal.Refused(r, who, why)
 	s.o.Logger.LogAttrs(r.Context(), slog.LevelDebug, "not let in",
 		slog.String("request_id", problem.RequestID(r.Context())), slog.String("why", why.Error()))
 }
@@ -141,6 +145,11 @@ func (s *Service) keepUsed() {
 	if s.book == nil {
 		return
 	}
+	s.stopJournal = beside(func(ctx context.Context) error {
+		s.journal.Configured(context.WithoutCancel(ctx), s.configured())
+		s.journal.Run(ctx)
+		return nil
+	})
 	s.stopKeys = beside(func(ctx context.Context) error {
 		tick := time.NewTicker(usedEvery)
 		defer tick.Stop()
@@ -155,6 +164,45 @@ func (s *Service) keepUsed() {
 			}
 		}
 	})
+}
+
+// configured is what the ledger is told of how access is configured.
+func (s *Service) configured() map[string]any {
+	c := &s.o.Access
+	how := map[string]any{
+		"listen": s.o.Listen, "tls": s.tls != nil, "keys": s.book.Len(), "certificates": len(c.Certificates), "limits": c.Limits, "log_reads": c.LogReads, "version": s.o.Version,
+	}
+	if c.OIDC != nil {
+		how["oidc"] = c.OIDC
+	}
+	if len(c.Origins) > 0 {
+		how["origins"] = c.Origins
+	}
+	return how
+}
+
+// tell publishes what happened at the ledger's doors as a record of the system's, by
+// this door's own word.
+func (s *Service) tell(ctx context.Context, r journal.Record) error {
+	if err := s.pump.stranger(); err != nil {
+		return err
+	}
+	body, err := r.Bytes()
+	if err != nil {
+		return err
+	}
+	d := activity.Door{Grade: activity.GradeAsserted, Producer: "annals"}
+	if r.By != "" {
+		d.Grade, d.Subject = activity.GradeVerified, r.By
+	}
+	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
+	defer cancel()
+	pending, err := s.publisher.PublishAsync(ctx, activity.SystemWorkspace, r.Type, activity.AppendVouched(nil, d, body))
+	if err != nil {
+		return err
+	}
+	_, err = pending.Wait(ctx)
+	return err
 }
 
 // loopback reports whether a host is this machine and no other.

@@ -154,6 +154,9 @@ func (s *Service) close(ctx context.Context) error {
 	} else if s.http != nil {
 		ended("stopping HTTP", s.http.Close())
 	}
+	if s.stopJournal != nil {
+		ended("telling the ledger what happened at its doors", s.stopJournal())
+	}
 	if s.stopKeys != nil {
 		ended("writing down which API keys were used", s.stopKeys())
 	}

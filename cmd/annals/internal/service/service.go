@@ -26,6 +26,7 @@ import (
 	"annals/cmd/annals/internal/anchor"
 	"annals/cmd/annals/internal/cosign"
 	"annals/cmd/annals/internal/datadir"
+	"annals/cmd/annals/internal/journal"
 	"annals/cmd/annals/internal/keeper"
 	"annals/cmd/annals/internal/keys"
 	"annals/cmd/annals/internal/natscontext"
@@ -100,6 +101,8 @@ type Options struct {
 
 	// step is told of each step of a first start, so that tests can die there.
 	step func(string)
+	// journalEvery replaces how often the ledger is told what was counted.
+	journalEvery time.Duration
 	// holeRetry replaces the constant of that name: tests can't wait.
 	holeRetry time.Duration
 	// scrubEvery likewise.
@@ -146,10 +149,11 @@ type Service struct {
 	tls         *tls.Config  // nil: plain HTTP
 	provider    *oidc.Verifier
 	gate        *access.Gate // nil: development mode
+	journal     *journal.Journal
 	api         *query.API
 
 	// What runs beside, and how to stop it: each waits for its end.
-	stopHTTP, stopKeeper, stopFollower, stopQuorum, stopSigner, stopCosigner, stopAnchors, stopKeys, stopScrubber func() error
+	stopHTTP, stopKeeper, stopFollower, stopQuorum, stopSigner, stopCosigner, stopAnchors, stopKeys, stopJournal, stopScrubber func() error
 
 	closing sync.Once
 	closed  error

@@ -35,7 +35,7 @@ func elsewhere() map[string]map[medium]any {
 		"the tail cut off, an older checkpoint served":         both(proof.Truncated, noMemory),
 		"an older checkpoint served beside newer entries":      {inFolder: lagging, inExport: proof.StaleHead, inPack: noMemory},
 		"entries exported that no checkpoint covers":           {inFolder: lagging, atURL: unasked, byLog: unasked, inPack: "a pack holds no more than its checkpoint covers"},
-		"no witness cosigned, where the auditor asks for one":  {inPack: "verify.py knows no witnesses", byLog: "a log client asks for no witness"},
+		"no witness cosigned, where the auditor asks for one":  {byLog: "a log client asks for no witness"},
 		"a bit of a control statement flipped":                 pack(noSystem),
 		"the genesis altered":                                  pack(noSystem),
 		"a control signature flipped":                          forked,

@@ -1,0 +1,128 @@
+package journal
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"annals/internal/access"
+)
+
+// ledger stands in for the stream.
+type ledger struct {
+	mu    sync.Mutex
+	told  []string
+	fails error
+}
+
+func (l *ledger) publish(_ context.Context, r Record) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.fails != nil {
+		return l.fails
+	}
+	b, err := r.Bytes()
+	l.told = append(l.told, string(b))
+	return err
+}
+
+func journal(t *testing.T, l *ledger, reads bool) (*Journal, *access.Book) {
+	t.Helper()
+	b, err := access.NewBook(nil, func([]byte) error { return nil })
+	if err != nil {
+		t.Fatal(err)
+	}
+	return New(Options{Publish: l.publish, Book: b, Reads: reads, Every: time.Hour, Logger: slog.New(slog.DiscardHandler)}), b
+}
+
+// TestNobodyFillsTheLedger: however many attempts there are, of however many kinds,
+// they are one record, and counted all.
+func TestNobodyFillsTheLedger(t *testing.T) {
+	l := &ledger{}
+	j, _ := journal(t, l, false)
+	for i := range 10_000 {
+		r := &http.Request{RemoteAddr: fmt.Sprintf("10.0.%d.%d:1", i/250%250, i%250)}
+		j.Refused(r, nil, fmt.Errorf("kind %d %s", i%500, strings.Repeat("x", 1000)))
+	}
+	l.fails = errors.New("the stream is away")
+	j.counted(t.Context())
+	l.fails = nil
+	j.counted(t.Context())
+	j.counted(t.Context())
+	if len(l.told) != 1 || len(l.told[0]) > 100_000 || strings.Count(l.told[0], `"count":20,`) != maxTallies-1 || !strings.Contains(l.told[0], fmt.Sprintf(`"count":%d,`, 10_000-20*(maxTallies-1))) {
+		t.Errorf("%d records, the first of %d bytes: %.2000s", len(l.told), len(l.told[0]), l.told[0])
+	}
+}
+
+// TestWhatIsTold: audits always, reads where it is asked for, and neither what shows
+// nothing of a workspace nor what records.
+func TestWhatIsTold(t *testing.T) {
+	for _, reads := range []bool{false, true} {
+		l := &ledger{}
+		j, _ := journal(t, l, reads)
+		who := &access.Principal{ID: "k1"}
+		for _, u := range []struct {
+			anyOf           access.Scopes
+			what, workspace string
+		}{
+			{access.Read, "timeline", "ws_7"},
+			{access.Read, "timeline", "ws_7"},
+			{access.Audit, "tile", access.Everywhere},
+			{access.Read | access.Audit, "proof", "ws_7"},
+			{access.All, "checkpoint", access.Anywhere},
+			{access.Record, "record-activity", "ws_7"},
+			{access.Admin, "rebuild", access.Everywhere},
+		} {
+			j.Used(who, u.anyOf, u.what, u.workspace)
+		}
+		j.counted(t.Context())
+		want := []string{`"what":"tile"`, `"what":"proof"`}
+		if reads {
+			want = append(want, `"what":"timeline","workspace":"ws_7","count":2`)
+		}
+		if len(l.told) != 1 || strings.Count(l.told[0], `"what"`) != len(want) {
+			t.Fatalf("%s", l.told)
+		}
+		for _, w := range want {
+			if !strings.Contains(l.told[0], w) {
+				t.Errorf("%s lacks %s", l.told, w)
+			}
+		}
+	}
+}
+
+// TestChangesWait: what could not be told is told later, in order, and once.
+func TestChangesWait(t *testing.T) {
+	l := &ledger{fails: errors.New("the stream is away")}
+	j, b := journal(t, l, false)
+	everywhere, err := access.ParseWorkspaces([]string{access.Everywhere})
+	if err != nil {
+		t.Fatal(err)
+	}
+	k, _, err := b.Add(access.Request{Name: "x", Scopes: access.Read, Workspaces: everywhere, Life: time.Hour, By: CommandLine}, time.Now())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := b.Revoke(k.ID, everywhere, "k9", time.Now()); err != nil {
+		t.Fatal(err)
+	}
+	j.changes(t.Context())
+	l.fails = nil
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	j.Run(ctx)
+	j.changes(t.Context())
+	i := slices.IndexFunc(l.told, func(s string) bool {
+		return strings.Contains(s, `"type":"access.key_minted"`) && strings.Contains(s, `"actor":{"type":"system"}`)
+	})
+	if len(l.told) != 2 || i != 0 || !strings.Contains(l.told[1], `"type":"access.key_revoked"`) || !strings.Contains(l.told[1], `"actor":{"type":"service","id":"k9"}`) {
+		t.Errorf("%s", l.told)
+	}
+}
