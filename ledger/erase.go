@@ -88,6 +88,39 @@ func (l *Ledger) Erased(index uint64) (by uint64, ok bool, err error) {
 	return erased(l.db, e.Ref)
 }
 
+// Erasures returns the indexes of the entries that erase something of a workspace's
+// tag, ascending, as far as they are durable.
+func (l *Ledger) Erasures(tag chain.Hash) (indexes []uint64, err error) {
+	size := l.Head().Size
+	it, err := l.db.NewIter(bounds(prefixErased))
+	if err != nil {
+		return nil, err
+	}
+	seen := map[uint64]bool{}
+	for it.First(); it.Valid(); it.Next() {
+		if b := it.Value(); len(b) == 8 {
+			seen[binary.BigEndian.Uint64(b)] = true
+		}
+	}
+	if err := errors.Join(it.Error(), it.Close()); err != nil {
+		return nil, err
+	}
+	for by := range seen {
+		if by >= size {
+			continue
+		}
+		e, err := l.entry(by)
+		if err != nil {
+			return nil, err
+		}
+		if erase, ok := e.Erases(); ok && erase.Workspace == tag {
+			indexes = append(indexes, by)
+		}
+	}
+	slices.Sort(indexes)
+	return indexes, nil
+}
+
 // References returns the indexes of the entries that name an entry: its duplicates,
 // its conflicts, and the records that amend it; ascending, and for each kind those
 // that are durable.

@@ -1,10 +1,55 @@
 package query
 
 import (
+	"net/http"
+	"strconv"
 	"time"
 
+	"annals/internal/problem"
 	"annals/ledger/chain"
+	"annals/ledger/proof"
+
+	"github.com/go-json-experiment/json"
 )
+
+// erasures answers which control entries erased something of a workspace.
+func (a *API) erasures(w http.ResponseWriter, _ *http.Request, f *filter) error {
+	if err := tenantsOwn(f); err != nil {
+		return err
+	}
+	size := f.chained.proofs
+	if published := a.published(); size > published {
+		return problem.Parameter("proofs", "size_not_published", "no checkpoint of that size is published yet; the last has size "+strconv.FormatUint(published, 10))
+	}
+	indexes, err := a.o.Ledger.Erasures(a.o.Ledger.Tag(f.workspace))
+	if err != nil {
+		return err
+	}
+	for size > 0 && len(indexes) > 0 && indexes[len(indexes)-1] >= size {
+		indexes = indexes[:len(indexes)-1]
+	}
+	var proofs [][]chain.Hash
+	if size > 0 {
+		if proofs, err = a.o.Ledger.Inclusions(indexes, size); err != nil {
+			return err
+		}
+	}
+	b, n := []byte{}, 0
+	err = a.o.Ledger.GetMany(indexes, func(leaf *chain.Leaf, _ chain.Hash) error {
+		line := proof.NewLine(leaf, false)
+		if proofs != nil {
+			line.Proof = proof.Hashes64(proofs[n])
+		}
+		n++
+		text, err := json.Marshal(&line)
+		b = append(append(b, text...), '\n')
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	return write(w, entriesMedia, b)
+}
 
 // erased appends by what a payload was erased: what a page shows in the record's
 // stead.

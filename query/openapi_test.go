@@ -178,6 +178,7 @@ func TestAnswersFitTheirSchemas(t *testing.T) {
 		{"GET", "/v1/workspaces/{ws}/entries", "/v1/workspaces/ws/entries?with=sentence", ""},
 		{"GET", "/v1/workspaces/{ws}/erasure", "/v1/workspaces/ws/erasure?user=u0&along=conflicts", ""},
 		{"GET", "/v1/workspaces/{ws}/erasure", "/v1/workspaces/ws/erasure", ""},
+		{"GET", "/v1/workspaces/{ws}/erasures", "/v1/workspaces/ws/erasures?proofs=999999", ""},
 		{"GET", "/v1/consistency", "/v1/consistency?from=1&to=2", ""},
 		{"GET", "/v1/consistency", "/v1/consistency?from=2&to=1", ""},
 		{"GET", "/v1/ledger", "/v1/ledger", ""},

@@ -131,6 +131,14 @@ func init() {
 			problems: []problem.Code{problem.InvalidParameter, problem.UnknownParameter, problem.Behind, problem.Internal},
 		},
 		{
+			path: "/v1/workspaces/{ws}/erasures", id: "workspace-erasures", summary: "What was erased",
+			description: "The control entries that erased something of the workspace, in the ledger's order: a JSON object a line, with `index`, `entry` (base64) and, where `proofs` asks for it, `proof`. " +
+				"By them a tenant tells what was erased from what is missing.",
+			parameters: []string{"ws", "entries-proofs"},
+			mediaType:  entriesMedia, schema: lineSchema, answer: (*API).erasures,
+			problems: []problem.Code{problem.InvalidParameter, problem.UnknownParameter, problem.Internal},
+		},
+		{
 			path: "/v1/workspaces/{ws}/erasure", id: "erasure-selection", summary: "What an erasure would take",
 			description: "Selects what an operator may sign to have erased (docs/erasure.md): the records named, or those that the filters find. " +
 				"It erases nothing. The statement's parts are signed elsewhere and submitted to `/v1/control`.",

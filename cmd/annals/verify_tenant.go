@@ -10,6 +10,7 @@ import (
 	"annals/cmd/annals/internal/audit"
 	"annals/cmd/annals/internal/evidence"
 	"annals/ledger/proof"
+	query "annals/query/client"
 )
 
 // tenantVerdict is a report on one workspace, with what it was compared with.
@@ -49,6 +50,8 @@ func (a *app) verifyTenant(ctx context.Context, v *verifying) error {
 	return nil
 }
 
+// tenant verifies a workspace, and once more where something was erased meanwhile,
+// which its head of before does not cover.
 func (a *app) tenant(ctx context.Context, v *verifying, known *audit.RememberedHead) (proof.TenantReport, *proof.WorkspaceHead, error) {
 	none := proof.TenantReport{}
 	c, err := a.serverAt(v.url)
@@ -56,10 +59,26 @@ func (a *app) tenant(ctx context.Context, v *verifying, known *audit.RememberedH
 		return none, nil, err
 	}
 	signed, err := evidence.Fetch(ctx, c.Client, v.workspace)
-	if err != nil {
-		return none, nil, err
+	for {
+		if err != nil {
+			return none, nil, err
+		}
+		r, end, err := a.tenantAt(ctx, c.Client, signed, v, known)
+		if err != nil || r.Verdict != proof.PayloadMissing {
+			return r, end, err
+		}
+		now, err := evidence.Fetch(ctx, c.Client, v.workspace)
+		if err != nil || len(now.Erasures) == len(signed.Erasures) {
+			return r, end, err
+		}
+		signed = now
 	}
-	t := signed.Tenant(ctx, c.Client, v.workspace, v.key)
+}
+
+func (a *app) tenantAt(ctx context.Context, c *query.Client, signed *evidence.Signed, v *verifying, known *audit.RememberedHead) (proof.TenantReport, *proof.WorkspaceHead, error) {
+	none := proof.TenantReport{}
+	var err error
+	t := signed.Tenant(ctx, c, v.workspace, v.key)
 	if known != nil {
 		t.Remembered = []byte(known.Head)
 	}

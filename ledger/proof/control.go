@@ -66,7 +66,7 @@ func (j *joiner) control(x uint64, e *chain.Entry) {
 	case chain.ControlTrim:
 		j.trim(x, e, s)
 	case chain.ControlErase:
-		j.erase(x, s, signed)
+		j.erase(x, e, s, signed)
 	default:
 		j.foreign(x, "control entry %d: %s", x, s.Type)
 	}

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"maps"
+	"math"
 	"slices"
 
 	"annals/ledger/chain"
@@ -17,7 +18,15 @@ type erasures struct {
 	missing  map[uint64]*trouble // by index
 	orphans  []orphan
 	seeds    []seedAt
-	trimmed  map[uint32]uint64 // by epoch: the stream's last sequence that was let go
+	// last is the last erasure or trim: at each of them the seeds go that can.
+	last moment
+}
+
+// moment is where the stream stood at an entry.
+type moment struct {
+	index   uint64
+	epoch   uint32
+	trimmed uint64 // the stream's last sequence that was let go
 }
 
 // erasure is a statement that the keys in force carry, and what was found of what it
@@ -40,12 +49,12 @@ type seedAt struct {
 }
 
 func newErasures() erasures {
-	return erasures{missing: map[uint64]*trouble{}, trimmed: map[uint32]uint64{}}
+	return erasures{missing: map[uint64]*trouble{}}
 }
 
 // erase checks an erasure: that it speaks of what its signer saw, in the role that is
 // due. What it covers is looked at in the end.
-func (j *joiner) erase(x uint64, s *chain.Statement, signed bool) {
+func (j *joiner) erase(x uint64, entry *chain.Entry, s *chain.Statement, signed bool) {
 	e, err := chain.ParseErase(s.Body)
 	if err != nil {
 		j.found.at(x, MalformedEntry, "control entry %d: %v", x, err)
@@ -66,6 +75,7 @@ func (j *joiner) erase(x uint64, s *chain.Statement, signed bool) {
 	j.state(x, s, nil, 0)
 	if signed {
 		j.erasures.accepted = append(j.erasures.accepted, erasure{Erase: e, by: x})
+		j.erasures.last = moment{x, entry.Epoch, j.rules.trimmed}
 	}
 }
 
@@ -134,6 +144,9 @@ func (j *joiner) settleErasures() error {
 		j.found.notice(a.by, Erased, "control entry %d%s, signed by the %s, erased what %d entries held: %s", a.by, part, a.Role, max(a.gone, a.Count()), a.Reason)
 	}
 	for _, x := range slices.Sorted(maps.Keys(e.missing)) {
+		if j.rules.foreign || j.damage.between(x, math.MaxUint64, 1) > 0 {
+			continue // what erased it may be what could not be read
+		}
 		j.found.at(x, e.missing[x].finding, "%s", e.missing[x].detail)
 	}
 	return nil
@@ -207,9 +220,8 @@ func (j *joiner) settleSeeds(salted map[uint32]bool) {
 		if i+1 == len(seeds) || !salted[s.number] {
 			continue
 		}
-		next := seeds[i+1].at
-		through, trimmed := j.erasures.trimmed[next.epoch]
-		due := next.epoch < j.rules.due.epoch || trimmed && next.sequence <= through+1
+		next, last := seeds[i+1], j.erasures.last
+		due := next.index < last.index && (next.at.epoch < last.epoch || next.at.epoch == last.epoch && next.at.sequence <= last.trimmed+1)
 		switch missing := j.erasures.missing[s.index] != nil; {
 		case missing && due:
 			delete(j.erasures.missing, s.index)

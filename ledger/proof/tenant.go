@@ -43,6 +43,10 @@ type Tenant struct {
 	First, Last uint64
 	Payloads    uint64 // lines that have one
 
+	// Erasures are the control entries that erased what is missing, with their proofs in
+	// the checkpoint's tree. A payload that none of them covers must be there.
+	Erasures []KeyEntry
+
 	Remembered []byte     // a head of this workspace that was kept from before: a note
 	Receipts   []*Receipt // that the tenant holds; those of other workspaces are passed over
 	Before     []Found    // what was found wrong already, in reading
@@ -83,6 +87,7 @@ type tenancy struct {
 	mark       *signedEnd     // nil unless it can be relied on
 	remembered *WorkspaceHead
 	receipts   []*Receipt
+	erased     []tenantErasure
 	walk       walk
 }
 
@@ -104,6 +109,7 @@ func (t *Tenant) Verify(ctx context.Context) (TenantReport, error) {
 	v.heads()
 	v.recall()
 	v.takeReceipts()
+	v.takeErasures()
 	if t.Part || v.head != nil {
 		if err := v.lines(ctx); err != nil {
 			err = fmt.Errorf("proof: workspace %s: %w", t.Workspace, err)

@@ -27,14 +27,22 @@ func (w *walk) payload(s *stop, l *Line) {
 	}
 	if p == nil {
 		kept := e.Flags&chain.FlagRetained != 0 || e.Kind == chain.KindDuplicate && e.Code == chain.DuplicateSame
+		erasure := w.v.erasedBy(e)
+		if erasure != nil {
+			erasure.gone++
+		}
 		switch {
 		case w.v.Part: // the pack says how many there are, not which
+		case erasure != nil:
 		case kept:
 			note(PayloadMissing, "nothing stands beside %s entry %d, whose payload was kept when it was recorded", e.Kind, e.Index)
 		default:
 			w.notKept++
 		}
 		return
+	}
+	if erasure := w.v.erasedBy(e); erasure != nil {
+		note(ErasureIncomplete, "control entry %d erases entry %d, and what was published is still shown", erasure.by, e.Index)
 	}
 	if w.v.ledger.IsZero() {
 		w.unchecked++

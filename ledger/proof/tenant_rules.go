@@ -43,6 +43,7 @@ func (w *walk) judge() {
 		}
 		w.refer(s, by, first)
 	}
+	w.settleErasures(by)
 	if w.v.Part && w.whole && w.payloads != w.v.Payloads {
 		finding := TrailingBytes
 		if w.payloads < w.v.Payloads {

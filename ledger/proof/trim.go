@@ -20,7 +20,7 @@ func (j *joiner) trim(x uint64, e *chain.Entry, s *chain.Statement) {
 		j.found.at(x, UnauthorisedControl, "control entry %d lets messages go up to %d, but they had gone up to %d", x, t.Through, r.trimmed)
 	}
 	r.trimmed = max(r.trimmed, t.Through)
-	j.erasures.trimmed[t.Epoch] = r.trimmed
+	j.erasures.last = moment{x, e.Epoch, r.trimmed}
 	for _, replica := range t.Replicas {
 		if replica.Sequence >= e.Sequence {
 			j.found.at(x, UnauthorisedControl, "control entry %d, of message %d, says that replica %s had folded message %d", x, e.Sequence, replica.Name, replica.Sequence)

@@ -28,6 +28,12 @@ func (c *Client) Head(ctx context.Context, workspace string) ([]byte, error) {
 	return c.body(ctx, "/v1/workspaces/"+url.PathEscape(workspace)+"/head", nil)
 }
 
+// Erasures asks for the control entries that erased something of a workspace, with
+// their inclusion proofs in the tree of a size: a JSON object a line, as it was served.
+func (c *Client) Erasures(ctx context.Context, workspace string, size uint64) ([]byte, error) {
+	return c.body(ctx, "/v1/workspaces/"+url.PathEscape(workspace)+"/erasures", url.Values{"proofs": {strconv.FormatUint(size, 10)}})
+}
+
 func (c *Client) body(ctx context.Context, path string, query url.Values) ([]byte, error) {
 	a, err := c.Get(ctx, path, query, "")
 	if err != nil {

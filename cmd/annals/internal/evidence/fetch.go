@@ -7,6 +7,7 @@
 package evidence
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -26,6 +27,7 @@ type Signed struct {
 	Answer     *proof.HeadAnswer
 	Checkpoint proof.Checkpoint
 	End        proof.WorkspaceHead
+	Erasures   []proof.KeyEntry
 }
 
 // mostTries is how often a growing ledger is asked again: each try takes
@@ -59,9 +61,30 @@ func Fetch(ctx context.Context, c *client.Client, workspace string) (*Signed, er
 		if s.End, err = proof.ParseWorkspaceHead([]byte(s.Answer.Head)); err != nil {
 			return nil, client.Foreign(err)
 		}
-		return s, nil
+		s.Erasures, err = erasures(ctx, c, workspace, s.Checkpoint.Size)
+		return s, err
 	}
 	return nil, errors.New("the server signs checkpoints faster than it answers: head and keys were never of the same one; try again, or sign less often (serve --checkpoint-every)")
+}
+
+// erasures asks for what a workspace's missing payloads were erased by.
+func erasures(ctx context.Context, c *client.Client, workspace string, size uint64) (out []proof.KeyEntry, err error) {
+	b, err := c.Erasures(ctx, workspace, size)
+	if err != nil {
+		return nil, err
+	}
+	for line := range bytes.Lines(b) {
+		l, err := proof.ParseLine(bytes.TrimSuffix(line, []byte("\n")))
+		if err != nil {
+			return nil, client.Foreign(err)
+		}
+		k := proof.KeyEntry{Index: l.Index, Entry: l.Entry}
+		for _, h := range l.Proof {
+			k.Proof = append(k.Proof, h[:])
+		}
+		out = append(out, k)
+	}
+	return out, nil
 }
 
 // Lines asks for entries, and reads them.
@@ -92,7 +115,7 @@ func read(raw jsontext.Value, err error) (proof.Line, error) {
 func (s *Signed) Tenant(ctx context.Context, c *client.Client, workspace, vkey string) *proof.Tenant {
 	return &proof.Tenant{
 		Workspace: workspace, History: s.History, VKey: vkey, Checkpoint: []byte(s.Answer.Checkpoint), Answer: s.Answer,
-		Lines: s.whole(ctx, c, workspace),
+		Lines: s.whole(ctx, c, workspace), Erasures: s.Erasures,
 	}
 }
 

@@ -17,7 +17,9 @@ import (
 
 	"annals/cmd/annals/internal/client"
 	"annals/cmd/annals/internal/control"
+	"annals/cmd/annals/internal/evidence"
 	"annals/ledger/chain"
+	"annals/ledger/proof"
 )
 
 // told is a record of a user that says something which nobody else's does.
@@ -177,6 +179,7 @@ func TestEraseEverywhere(t *testing.T) {
 	}
 	files("scrubbed")
 	clean(t, s)
+	tenantsAfter(t, s)
 	// The id is used up, whatever comes under it, and what comes is not kept.
 	publishRecord(t, s, told(dana))
 	if _, body := ask(t, s, "GET", "/v1/workspaces/ws_7/timeline?kind=duplicate&limit=1"); !strings.Contains(body, `"compared":false`) || strings.Contains(body, dana) {
@@ -263,4 +266,47 @@ func TestEraseRaced(t *testing.T) {
 		t.Errorf("erased users still stand in %v", found)
 	}
 	clean(t, s)
+}
+
+// tenantsAfter verifies the workspace as its tenant does: what was erased is told from
+// what is missing by entries that are signed and stand in the tree, and by nothing else.
+func tenantsAfter(t *testing.T, s *Service) {
+	t.Helper()
+	c, err := client.New(s.URL(), client.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "a checkpoint covers the erasure", func() bool {
+		return s.covered(t).Size == s.ledger.Head().Size
+	})
+	other := func(e []proof.KeyEntry, change func(b []byte)) []proof.KeyEntry {
+		out := slices.Clone(e)
+		out[0].Entry = bytes.Clone(out[0].Entry)
+		change(out[0].Entry)
+		return out
+	}
+	for name, is := range map[string]struct {
+		change func(e []proof.KeyEntry) []proof.KeyEntry
+		want   proof.Finding
+	}{
+		"as it is":      {func(e []proof.KeyEntry) []proof.KeyEntry { return e }, proof.Clean},
+		"kept back":     {func([]proof.KeyEntry) []proof.KeyEntry { return nil }, proof.PayloadMissing},
+		"altered":       {func(e []proof.KeyEntry) []proof.KeyEntry { return other(e, func(b []byte) { b[40] ^= 1 }) }, proof.RootMismatch},
+		"another place": {func(e []proof.KeyEntry) []proof.KeyEntry { e = slices.Clone(e); e[0].Proof = nil; return e }, proof.RootMismatch},
+	} {
+		signed, err := evidence.Fetch(t.Context(), c.Client, "ws_7")
+		if err != nil {
+			t.Fatal(err)
+		}
+		tenant := signed.Tenant(t.Context(), c.Client, "ws_7", s.verifier(t))
+		if len(tenant.Erasures) != 1 {
+			t.Fatalf("%d erasures", len(tenant.Erasures))
+		}
+		tenant.Erasures = is.change(tenant.Erasures)
+		r, err := tenant.Verify(t.Context())
+		said := slices.ContainsFunc(r.Notices, func(n proof.Notice) bool { return n.Notice == proof.Erased })
+		if err != nil || r.Verdict != is.want || said != (is.want == proof.Clean) {
+			t.Errorf("an erasure %s: %s, notice %v, %v", name, r.Sentence, said, err)
+		}
+	}
 }

@@ -75,6 +75,12 @@ func controlTamperings() []tampering {
 		restate("a mark of another root", mark, func(s *chain.Statement) { s.Root[0] ^= 1 }, proof.Forked, keeper),
 		restate("a mark of a size to come", mark, func(s *chain.Statement) { s.Size = 10_000 }, proof.Forked, keeper),
 		restate("a mark of other workspaces' heads", mark, func(s *chain.Statement) { s.Body[9] ^= 1 }, proof.WorkspaceChainBroken, keeper),
+		restate("an erasure of other entries than its signer saw", func(b *book) int { return b.control(chain.ControlErase, 0) }, func(s *chain.Statement) {
+			e, _ := chain.ParseErase(s.Body)
+			e.Leaves[0] ^= 1
+			e.Selection = e.Leaves
+			s.Body = e.Append(nil)
+		}, proof.UnauthorisedControl, removed),
 		restate("a trim of another history", trim, func(s *chain.Statement) { s.Root[0] ^= 1 }, proof.UnauthorisedControl, keeper),
 		restate("a genesis signed by no root key", fixed(0), same, proof.UnauthorisedControl, keeper),
 	}

@@ -116,6 +116,31 @@ func (h *house) replaceOperator() {
 	h.fold()
 }
 
+// erase erases the last two entries, which are a workspace's.
+func (h *house) erase(workspace string) {
+	h.t.Helper()
+	h.fold()
+	head := h.ledger.Head()
+	e := chain.Erase{
+		Role: chain.RoleOperator, Reason: chain.EraseOrder, Rule: chain.NoRef, Workspace: h.ledger.Tag(workspace), Parts: 1,
+		Ranges: []chain.Range{{From: head.Size - 2, To: head.Size}},
+	}
+	var err error
+	e.Leaves, err = chain.SelectionHash(h.ledger.ID(), e.Workspace, e.Ranges, func(index uint64) (chain.Hash, error) {
+		_, hash, err := h.ledger.Get(index)
+		return hash, err
+	})
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	e.Selection = e.Leaves
+	h.stream.Erase(head.Size, head.Root, e, "by Erin")
+	h.fold()
+	if after := h.ledger.Head(); after.State.Erasures != 1 {
+		h.t.Fatal("the erasure was rejected")
+	}
+}
+
 // rotate puts another checkpoint key in force, in good order or not.
 func (h *house) rotate(reason uint8) {
 	h.t.Helper()

@@ -2,8 +2,11 @@ package tamper_test
 
 import (
 	"bytes"
+	"fmt"
+	"maps"
 
 	"annals/ledger/chain"
+	"annals/ledger/chain/chaintest"
 	"annals/ledger/proof"
 )
 
@@ -48,5 +51,26 @@ func payloadTamperings() []tampering {
 		t.unseen = entriesOnly
 		out = append(out, t)
 	}
+	back := changing("an erased payload put back", func(b *book) int {
+		return b.first(0, func(e *chain.Entry) bool { return e.Kind == chain.KindRecord && b.rows[e.Index].payload == nil })
+	}, func(b *book, i int) { b.rows[i].payload = b.published(i, "ws_2", "gone", `{}`) }, proof.ErasureIncomplete)
+	back.unseen = map[medium]string{inPack: "a pack holds no erasure: whether a payload may be there is not for it to say"}
+	maps.Copy(back.unseen, entriesOnly)
+	out = append(out, back)
 	return out
+}
+
+// published is what stood beside the entry of a record of [chaintest.Stream.Record].
+func (b *book) published(i int, workspace, id, data string) *chain.Payload {
+	e := b.rows[i].entry()
+	p := &chain.Payload{
+		Salt:     chain.Salt(chaintest.Secret(fmt.Sprint("seed ", e.Seed)), b.id, e.Epoch, e.Sequence, e.Place),
+		Envelope: chain.Envelope("activity."+workspace+".app.renamed", nil),
+		Body: fmt.Appendf(nil, `{"id":%q,"producer":"test","actor":{"type":"user","id":"u1","name":"Dana"},`+
+			`"object":{"type":"app","id":"app_%s"},"data":%s}`, id, id, data),
+	}
+	if h, _ := p.Commitment(b.id, &e, nil); h != e.Commitment {
+		panic("this is not what was published")
+	}
+	return p
 }

@@ -1,0 +1,136 @@
+package proof
+
+import (
+	"errors"
+	"fmt"
+
+	"annals/ledger/chain"
+)
+
+// tenantErasure is an erasure that the checkpoint covers and the keys in force carry.
+type tenantErasure struct {
+	chain.Erase
+	by   uint64
+	gone uint64
+}
+
+// takeErasures checks the control entries that say why payloads are gone: that they
+// stand in the checkpoint's tree, and are signed by the keys that were in force there.
+func (v *tenancy) takeErasures() {
+	for i := range v.Erasures {
+		k := &v.Erasures[i]
+		e, err := v.erasure(k)
+		if err != nil {
+			v.found.at(k.Index, FindingOf(err), "the erasure in entry %d: %v", k.Index, err)
+			continue
+		}
+		v.erased = append(v.erased, tenantErasure{Erase: *e, by: k.Index})
+	}
+}
+
+func (v *tenancy) erasure(k *KeyEntry) (*chain.Erase, error) {
+	if v.checkpoint == nil || v.ring == nil {
+		return nil, &Fault{Finding: Inconclusive, Err: errors.New("without a checkpoint and its keys nothing says that it was recorded")}
+	}
+	_, c, err := controlEntry(k, chain.ControlErase)
+	if err != nil {
+		return nil, err
+	}
+	hashes, err := toHashes(k.Proof)
+	if err == nil {
+		err = CheckInclusion(v.checkpoint.Size, v.checkpoint.Root, k.Index, chain.LeafHash(k.Entry), hashes)
+	}
+	if err != nil {
+		return nil, err
+	}
+	roster, err := v.History.rosterAt(k.Index)
+	if err == nil {
+		err = roster.Judge(&c)
+	}
+	if err != nil {
+		return nil, err
+	}
+	erase, err := chain.ParseErase(c.Statement.Body)
+	unauthorised := func(format string, args ...any) error {
+		return &Fault{Finding: UnauthorisedControl, Err: fmt.Errorf(format, args...)}
+	}
+	switch {
+	case err != nil:
+		return nil, err
+	case c.Statement.Ledger != v.ledger:
+		return nil, fmt.Errorf("%w: it was signed for ledger %s", ErrOrigin, c.Statement.Ledger)
+	case erase.Workspace != v.tag:
+		return nil, unauthorised("it erases entries of another workspace")
+	case erase.Role != roster.Eraser():
+		return nil, unauthorised("it says that the role %s signs it; there that was %s", erase.Role, roster.Eraser())
+	case erase.Ranges[len(erase.Ranges)-1].To > k.Index:
+		return nil, unauthorised("it selects what stands behind it")
+	}
+	return &erase, nil
+}
+
+// rosterAt returns the keys that were in force for a control entry at an index. The
+// history was verified.
+func (h *KeyHistory) rosterAt(index uint64) (*chain.Roster, error) {
+	_, c, err := controlEntry(&h.Genesis, chain.ControlGenesis)
+	if err != nil {
+		return nil, err
+	}
+	g, err := chain.ParseGenesis(c.Statement.Body)
+	if err != nil {
+		return nil, err
+	}
+	roster := g.Roster()
+	for i := range h.Changes {
+		k := &h.Changes[i]
+		if k.Index >= index {
+			break
+		}
+		_, c, err := controlEntry(k, chain.ControlKey)
+		if err != nil {
+			return nil, err
+		}
+		change, err := chain.ParseKeyChange(c.Statement.Body)
+		if err != nil {
+			return nil, err
+		}
+		if roster, err = roster.Apply(k.Index, &change); err != nil {
+			return nil, err
+		}
+	}
+	return roster, nil
+}
+
+// erasedBy returns the erasure that covers an entry; nil where none does.
+func (v *tenancy) erasedBy(e *chain.Entry) *tenantErasure {
+	for i := range v.erased {
+		by := &v.erased[i]
+		if by.Covers(e.Index) || e.Kind == chain.KindDuplicate && e.Index < by.by && by.Covers(e.Ref) {
+			return by
+		}
+	}
+	return nil
+}
+
+// settleErasures compares what the erasures select with the entries, and says what
+// they took.
+func (w *walk) settleErasures(by map[uint64]*stop) {
+	for i := range w.v.erased {
+		e := &w.v.erased[i]
+		got, err := chain.SelectionHash(w.v.ledger, e.Workspace, e.Ranges, func(index uint64) (chain.Hash, error) {
+			s := by[index]
+			if s == nil || s.altered {
+				return chain.Hash{}, fmt.Errorf("it selects entry %d, which is none of the workspace's", index)
+			}
+			return s.leaf, nil
+		})
+		switch {
+		case err != nil:
+			w.v.found.at(e.by, UnauthorisedControl, "the erasure in entry %d: %v", e.by, err)
+		case got != e.Leaves:
+			w.v.found.at(e.by, UnauthorisedControl, "the erasure in entry %d: the entries that it selects are not those that its signer saw", e.by)
+		default:
+			w.v.found.notice(e.by, Erased, "control entry %d, signed by the %s, erased what %d of the workspace's entries held: %s", e.by, e.Role, e.gone, e.Reason)
+		}
+	}
+}
