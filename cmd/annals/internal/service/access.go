@@ -92,6 +92,9 @@ func (s *Service) sayAccess() error {
 		o.Verify = s.provider.Verify
 	}
 	var err error
+	if o.EmbedKey, err = accessfile.EmbedKey(s.o.Data); err != nil {
+		return err
+	}
 	s.gate, err = access.NewGate(o)
 	return err
 }
