@@ -20,7 +20,8 @@ import (
 type need struct {
 	anyOf  access.Scopes // 0: it is open to everybody
 	where  func(f *filter) string
-	hidden func(f *filter) error // what is said of a workspace that the token doesn't name; nil: that there is none
+	hidden func(f *filter) error                // what is said of a workspace that the token doesn't name; nil: that there is none
+	only   func(f *filter, o *access.Only) bool // whether a token for one user or object is for this; nil: it is not
 }
 
 // open is what shows nothing of what was recorded.
@@ -36,6 +37,22 @@ func inWorkspace(anyOf access.Scopes) need {
 func aRecord(anyOf access.Scopes) need {
 	n := inWorkspace(anyOf)
 	n.hidden = noSuchRecord
+	return n
+}
+
+// ofUser is what is about the user of the path.
+func ofUser(anyOf access.Scopes) need {
+	n := inWorkspace(anyOf)
+	n.only = func(f *filter, o *access.Only) bool { return o.User != "" && o.User == f.pathID }
+	return n
+}
+
+// ofObject is what is about the object of the path.
+func ofObject(anyOf access.Scopes) need {
+	n := inWorkspace(anyOf)
+	n.only = func(f *filter, o *access.Only) bool {
+		return o.ObjectID != "" && o.ObjectType == f.typ && o.ObjectID == f.pathID
+	}
 	return n
 }
 
@@ -85,7 +102,11 @@ func (n *need) authorize(gate *access.Gate, r *http.Request, operation string, f
 	if n.anyOf == 0 {
 		return nil
 	}
-	err := gate.Authorize(r, access.From(r.Context()), n.anyOf, operation, n.where(f))
+	p, where := access.From(r.Context()), n.where(f)
+	err := gate.Authorize(r, p, n.anyOf, operation, where)
+	if err == nil && p.Only != nil && where != access.Anywhere && (n.only == nil || !n.only(f, p.Only)) {
+		err = problem.New(problem.NoSuchWorkspace, "") // what it is not about is not there
+	}
 	if n.hidden != nil && problem.Is(err, problem.NoSuchWorkspace) {
 		return n.hidden(f)
 	}
@@ -158,7 +179,7 @@ func mintedSchema(r huma.Registry) *huma.Schema { return r.Schema(reflect.TypeFo
 func init() {
 	parameters["key-id"] = &parameter{
 		name: "id", in: inPath, example: "00112233aabbccdd",
-		about:  "The key's id.",
+		about:  "Its id.",
 		schema: huma.Schema{Type: huma.TypeString, Pattern: `^[0-9a-f]{16}$`},
 		parse: func(f *filter, _ said, v string) (problem.Code, string) {
 			f.keyID = v
@@ -220,16 +241,9 @@ func (a *API) mintKey(w http.ResponseWriter, r *http.Request, _ *filter) error {
 }
 
 func keyRequest(w http.ResponseWriter, r *http.Request) (q access.Request, err error) {
-	if kind, _, err := mime.ParseMediaType(r.Header.Get("Content-Type")); err != nil || kind != jsonMedia {
-		return q, problem.New(problem.UnsupportedMedia, "send the request for a key as %s", jsonMedia)
-	}
-	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxKeyRequest))
-	var large *http.MaxBytesError
-	switch {
-	case errors.As(err, &large):
-		return q, problem.New(problem.TooLarge, "a request for a key has at most %d bytes", maxKeyRequest)
-	case err != nil:
-		return q, problem.New(problem.BadRequest, "the body did not arrive whole").From(err)
+	body, err := smallBody(w, r, "a key")
+	if err != nil {
+		return q, err
 	}
 	var asked KeyRequest
 	if err := json.Unmarshal(body, &asked, json.RejectUnknownMembers(true)); err != nil {
@@ -251,6 +265,22 @@ func keyRequest(w http.ResponseWriter, r *http.Request) (q access.Request, err e
 	}
 	q.Life = time.Duration(seconds) * time.Second
 	return q, nil
+}
+
+// smallBody reads the body of a request for something.
+func smallBody(w http.ResponseWriter, r *http.Request, what string) ([]byte, error) {
+	if kind, _, err := mime.ParseMediaType(r.Header.Get("Content-Type")); err != nil || kind != jsonMedia {
+		return nil, problem.New(problem.UnsupportedMedia, "send the request for %s as %s", what, jsonMedia)
+	}
+	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxKeyRequest))
+	var large *http.MaxBytesError
+	switch {
+	case errors.As(err, &large):
+		return nil, problem.New(problem.TooLarge, "a request for %s has at most %d bytes", what, maxKeyRequest)
+	case err != nil:
+		return nil, problem.New(problem.BadRequest, "the body did not arrive whole").From(err)
+	}
+	return body, nil
 }
 
 func (a *API) revokeKey(w http.ResponseWriter, r *http.Request, f *filter) error {

@@ -34,7 +34,8 @@ type filter struct {
 	any, none uint16                  // kinds as the request names them
 	ulid      ulid.ULID
 	typ       string // of the object that the path names
-	keyID     string // of the API key that it names
+	keyID     string // of the API key, or the embed token, that it names
+	pathID    string // of the user or the object that it names
 
 	since, until                 int64 // recorded, ms since 1970; [since, until)
 	occurredSince, occurredUntil int64 // occurred, ns since 1970; [since, until)

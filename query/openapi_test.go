@@ -198,6 +198,8 @@ func TestAnswersFitTheirSchemas(t *testing.T) {
 		{"GET", "/v1/access/keys", "/v1/access/keys", ""},
 		{"POST", "/v1/access/keys", "/v1/access/keys", "{}"},
 		{"DELETE", "/v1/access/keys/{id}", "/v1/access/keys/0011223344556677", ""},
+		{"POST", "/v1/workspaces/{ws}/embed-tokens", "/v1/workspaces/ws/embed-tokens", "{}"},
+		{"DELETE", "/v1/workspaces/{ws}/embed-tokens/{id}", "/v1/workspaces/ws/embed-tokens/0011223344556677", ""},
 		{"GET", "/healthz", "/healthz", ""},
 		{"GET", "/readyz", "/readyz", ""},
 		{"GET", "/metrics", "/metrics", ""},

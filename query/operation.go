@@ -65,13 +65,13 @@ func init() {
 			path: "/v1/workspaces/{ws}/users/{id}/timeline", id: "user-timeline", summary: "A user's timeline",
 			description: "What a user did, and what was done on their behalf." + paging,
 			parameters:  append([]string{"ws", "id"}, without("user")...),
-			mediaType:   jsonMedia, schema: pageSchema, problems: readable, access: inWorkspace(access.Read), work: ptr(access.Query), answer: (*API).page,
+			mediaType:   jsonMedia, schema: pageSchema, problems: readable, access: ofUser(access.Read), work: ptr(access.Query), answer: (*API).page,
 		},
 		{
 			path: "/v1/workspaces/{ws}/objects/{type}/{id}/history", id: "object-history", summary: "An object's history",
 			description: "What was done to an object, and the records that link it." + paging,
 			parameters:  append([]string{"ws", "object-type", "object-id"}, without("object")...),
-			mediaType:   jsonMedia, schema: pageSchema, problems: readable, access: inWorkspace(access.Read), work: ptr(access.Query), answer: (*API).page,
+			mediaType:   jsonMedia, schema: pageSchema, problems: readable, access: ofObject(access.Read), work: ptr(access.Query), answer: (*API).page,
 		},
 		{
 			path: "/v1/workspaces/{ws}/counts", id: "counts", summary: "How many there were",
@@ -90,13 +90,13 @@ func init() {
 			path: "/v1/workspaces/{ws}/users/{id}/tail", id: "user-tail", summary: "What a user does",
 			description: "What is recorded of a user, and of what is done on their behalf." + tailing,
 			parameters:  append([]string{"ws", "id"}, besides(tail, "user")...),
-			mediaType:   eventStream, problems: listenable, access: inWorkspace(access.Read), work: ptr(access.Tail), answer: (*API).tail,
+			mediaType:   eventStream, problems: listenable, access: ofUser(access.Read), work: ptr(access.Tail), answer: (*API).tail,
 		},
 		{
 			path: "/v1/workspaces/{ws}/objects/{type}/{id}/tail", id: "object-tail", summary: "What is done to an object",
 			description: "What is recorded of an object, and the records that link it." + tailing,
 			parameters:  append([]string{"ws", "object-type", "object-id"}, besides(tail, "object")...),
-			mediaType:   eventStream, problems: listenable, access: inWorkspace(access.Read), work: ptr(access.Tail), answer: (*API).tail,
+			mediaType:   eventStream, problems: listenable, access: ofObject(access.Read), work: ptr(access.Tail), answer: (*API).tail,
 		},
 		{
 			path: "/v1/workspaces/{ws}/records/{ulid}", id: "record", summary: "One record",
@@ -231,6 +231,22 @@ func init() {
 			parameters:  []string{"key-id"},
 			mediaType:   jsonMedia, schema: keySchema, access: anywhere(access.Admin), answer: (*API).revokeKey,
 			problems: []problem.Code{problem.InvalidParameter, problem.UnknownParameter, problem.CrossSite, problem.NoSuchKey, problem.AccessOff, problem.Internal},
+		},
+		{
+			method: http.MethodPost, path: "/v1/workspaces/{ws}/embed-tokens", id: "mint-embed-token", summary: "Mint an embed token",
+			description: "Makes a token for a page in a browser: for an hour, or as `expires_in` says, a day at most. It reads this workspace, or of it one user's or one object's timeline and tail. It is signed, and stored nowhere.",
+			parameters:  []string{"ws"},
+			body:        jsonMedia, mediaType: jsonMedia, status: http.StatusCreated, schema: embeddedSchema, access: inWorkspace(access.Read), answer: (*API).mintEmbed,
+			problems: []problem.Code{
+				problem.InvalidParameter, problem.UnknownParameter, problem.CrossSite, problem.BadRequest, problem.UnsupportedMedia, problem.TooLarge, problem.InvalidBody, problem.AccessOff, problem.Internal,
+			},
+		},
+		{
+			method: http.MethodDelete, path: "/v1/workspaces/{ws}/embed-tokens/{id}", id: "revoke-embed-token", summary: "Revoke an embed token",
+			description: "Ends an embed token at once, and its streams. Revoking the key that made it ends it too.",
+			parameters:  []string{"ws", "key-id"},
+			mediaType:   jsonMedia, schema: statusSchema("revoked"), access: inWorkspace(access.Read), answer: (*API).revokeEmbed,
+			problems: []problem.Code{problem.InvalidParameter, problem.UnknownParameter, problem.CrossSite, problem.AccessOff, problem.Internal},
 		},
 		{
 			path: "/healthz", id: "healthz", summary: "The process is up",

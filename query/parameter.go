@@ -70,7 +70,11 @@ var parameters = map[string]*parameter{
 	"id": {
 		name: "id", in: inPath, example: "user:1",
 		about:  "The user's id, percent-encoded: `actor.id` or `on_behalf_of.id`.",
-		schema: identifier, parse: filters["user"].parse,
+		schema: identifier,
+		parse: func(f *filter, s said, v string) (problem.Code, string) {
+			f.pathID = v
+			return filters["user"].parse(f, s, v)
+		},
 	},
 	"object-type": {
 		name: "type", in: inPath, example: "app",
@@ -89,6 +93,7 @@ var parameters = map[string]*parameter{
 			if code, why := id(v); code != "" {
 				return code, why
 			}
+			f.pathID = v
 			return f.add(projections.FieldObject, false, projections.Value{A: f.typ, B: v})
 		},
 	},

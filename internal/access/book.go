@@ -133,15 +133,20 @@ type Book struct {
 	touched  atomic.Bool // a key was used, and that is not saved
 	changed  chan struct{}
 
-	mu   sync.Mutex // of whoever changes it
-	keys []*kept    // in the order of their minting
+	mu     sync.Mutex           // of whoever changes it
+	keys   []*kept              // in the order of their minting
+	embeds map[string]time.Time // ids of embed tokens that were revoked, until when they are remembered
+
+	embedsEnd  context.Context // ends when an embed token, or a key, is revoked
+	stopEmbeds context.CancelFunc
 }
 
 // NewBook returns a book with what [Book] saved before, nil for an empty one. save
 // is given all that there is to keep, and must not return before it is durable; it
 // holds no key, only hashes.
 func NewBook(saved []byte, save func([]byte) error) (*Book, error) {
-	b := &Book{save: save, changed: make(chan struct{}, 1)}
+	b := &Book{save: save, changed: make(chan struct{}, 1), embeds: map[string]time.Time{}}
+	b.endEmbeds()
 	if saved != nil {
 		if err := b.parse(saved); err != nil {
 			return nil, err
@@ -227,6 +232,7 @@ func (b *Book) Revoke(id string, within Workspaces, by string, now time.Time) (K
 	}
 	b.index()
 	old.end()
+	b.endEmbeds()
 	b.change()
 	return revoked.shown(), nil
 }

@@ -24,6 +24,9 @@ type Options struct {
 	// asked for, and where. nil: nobody is.
 	Used func(who *Principal, anyOf Scopes, operation, workspace string)
 
+	// EmbedKey signs embed tokens; nil: there are none.
+	EmbedKey []byte
+
 	// Certificates are the clients' certificates that need no token, once the TLS
 	// listener has verified them.
 	Certificates []Certificate
@@ -148,6 +151,8 @@ func (g *Gate) authenticate(r *http.Request) (*Principal, error) {
 		return nil, &RefusedError{"the Authorization header holds no token; write `Authorization: Bearer TOKEN`"}
 	case strings.HasPrefix(token, keyPrefix):
 		return g.o.Keys.find(token, g.o.Now())
+	case strings.HasPrefix(token, embedPrefix):
+		return g.embed(r, token)
 	case g.o.Verify != nil:
 		return g.o.Verify(r.Context(), token)
 	}

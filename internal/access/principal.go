@@ -18,6 +18,7 @@ const (
 	ByKey     Kind = "key"     // an API key
 	ByOIDC    Kind = "oidc"    // a token of the OpenID provider
 
+	ByEmbed       Kind = "embed"       // an embed token
 	ByCertificate Kind = "certificate" // a client's certificate
 	ByPeer        Kind = "peer"        // the token that the replicas of a ledger share
 )
@@ -46,6 +47,7 @@ type Principal struct {
 	// Through is the service that brings the subject's token in its own name (act of
 	// RFC 8693); "": the subject does.
 	Through string
+	Only    *Only // what of its workspaces it is about; nil: all
 	Grants  []Grant
 
 	// Expires is when the token ends by itself; zero: it doesn't.

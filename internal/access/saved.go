@@ -13,8 +13,9 @@ import (
 const savedVersion = 1
 
 type savedBook struct {
-	Version int        `json:"version"`
-	Keys    []savedKey `json:"keys"`
+	Version int                  `json:"version"`
+	Keys    []savedKey           `json:"keys"`
+	Embeds  map[string]time.Time `json:"revoked_embed_tokens,omitzero"`
 }
 
 type savedKey struct {
@@ -43,6 +44,9 @@ type savedTold struct {
 // print is all that is kept of the keys. Call it with b.mu held.
 func (b *Book) print() ([]byte, error) {
 	saved := savedBook{Version: savedVersion, Keys: []savedKey{}}
+	if len(b.embeds) > 0 {
+		saved.Embeds = b.embeds
+	}
 	for _, held := range b.keys {
 		k := held.shown()
 		saved.Keys = append(saved.Keys, savedKey{
@@ -52,7 +56,7 @@ func (b *Book) print() ([]byte, error) {
 			Told: savedTold{held.mintedTold, held.revokedTold},
 		})
 	}
-	text, err := json.Marshal(saved, jsontext.WithIndent("  "))
+	text, err := json.Marshal(saved, jsontext.WithIndent("  "), json.Deterministic(true))
 	return append(text, '\n'), err
 }
 
@@ -65,6 +69,9 @@ func (b *Book) parse(text []byte) error {
 	}
 	if saved.Version != savedVersion {
 		return fmt.Errorf("it has version %d, and this program reads version %d", saved.Version, savedVersion)
+	}
+	if saved.Embeds != nil {
+		b.embeds = saved.Embeds
 	}
 	ids, digests := map[string]bool{}, map[digest]bool{}
 	for i := range saved.Keys {

@@ -10,7 +10,7 @@ import (
 
 // tokenShaped finds what looks like a token of ours or like a JWT (RFC 7519):
 // whole, or long enough to be most of one.
-var tokenShaped = regexp.MustCompile(`ann_[0-9a-f]{16}_[A-Za-z0-9_-]{20,}|eyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{8,}\.`)
+var tokenShaped = regexp.MustCompile(`ann_[0-9a-f]{16}_[A-Za-z0-9_-]{20,}|ane_[A-Za-z0-9_-]{20,}|eyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{8,}\.`)
 
 // tokenNames are the parameters that clients put tokens into (RFC 6750, 2.3, and
 // what else is in use). None of them is a parameter of the API.

@@ -8,6 +8,7 @@
 package accessfile
 
 import (
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -52,6 +53,25 @@ func LoadOrNew(root string) (*access.Book, error) {
 
 func saving(path string) func([]byte) error {
 	return func(text []byte) error { return durable.Replace(path, text) } // mode 0600
+}
+
+// embedKeySize is that of a key for HMAC-SHA256 (RFC 2104, 3).
+const embedKeySize = 32
+
+// EmbedKey returns the key that embed tokens are signed by, and makes it where it is
+// not there yet. Whoever deletes it ends every embed token.
+func EmbedKey(root string) ([]byte, error) {
+	path := filepath.Join(root, datadir.Keys, datadir.Embed)
+	key, err := os.ReadFile(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		key = make([]byte, embedKeySize)
+		_, _ = rand.Read(key) // never fails
+		return key, durable.New(path, key)
+	}
+	if err == nil && len(key) != embedKeySize {
+		err = fmt.Errorf("%s is damaged; delete it, which ends every embed token, or bring it back from a backup", path)
+	}
+	return key, err
 }
 
 // Exposed reports whether others than the owner may read or write the file.

@@ -59,6 +59,7 @@ const (
 // a ledger is, for who is to be let in is settled before anybody can be.
 const (
 	Access   = "access.json"
+	Embed    = "embed" // what embed tokens are signed by
 	noteName = "stream.json"
 	lockName = "LOCK"
 )
@@ -167,7 +168,7 @@ func (d *Dir) parts() (present []string, foreign bool, err error) {
 				return nil, false, fmt.Errorf("the keys can't be read: %w", err)
 			}
 			counts := func(f fs.DirEntry) bool {
-				return f.Name() != lockName && f.Name() != Access && !durable.Temporary(f.Name())
+				return f.Name() != lockName && f.Name() != Access && f.Name() != Embed && !durable.Temporary(f.Name())
 			}
 			if slices.ContainsFunc(files, counts) {
 				present = append(present, name)

@@ -95,6 +95,9 @@ func (s *Service) sayAccess() error {
 		o.Verify = s.peerOr(o.Verify)
 	}
 	var err error
+	if o.EmbedKey, err = accessfile.EmbedKey(s.o.Data); err != nil {
+		return err
+	}
 	s.gate, err = access.NewGate(o)
 	return err
 }
