@@ -135,7 +135,7 @@ func init() {
 			description: "The control entries that erased something of the workspace, in the ledger's order: a JSON object a line, with `index`, `entry` (base64) and, where `proofs` asks for it, `proof`. " +
 				"By them a tenant tells what was erased from what is missing.",
 			parameters: []string{"ws", "entries-proofs"},
-			mediaType:  entriesMedia, schema: lineSchema, answer: (*API).erasures,
+			mediaType:  entriesMedia, schema: lineSchema, access: inWorkspace(access.Audit), work: ptr(access.Query), answer: (*API).erasures,
 			problems: []problem.Code{problem.InvalidParameter, problem.UnknownParameter, problem.Internal},
 		},
 		{

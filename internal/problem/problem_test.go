@@ -23,7 +23,7 @@ func TestRows(t *testing.T) {
 		if !snake.MatchString(string(c)) || row.Status < 400 || row.Status > 599 || http.StatusText(row.Status) == "" || row.Title == "" || row.Advice == "" {
 			t.Errorf("%s: %+v", c, row)
 		}
-		if row.Retry > 0 && row.Status != http.StatusServiceUnavailable {
+		if row.Retry > 0 && row.Status != http.StatusServiceUnavailable && row.Status != http.StatusTooManyRequests {
 			t.Errorf("%s: Retry-After on %d", c, row.Status)
 		}
 	}

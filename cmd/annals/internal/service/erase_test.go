@@ -76,7 +76,8 @@ func tryErase(t *testing.T, s *Service, user string, signer chain.Signer) (contr
 	}
 }
 
-// holding lists the files below a folder that hold text.
+// holding lists the files below a folder that hold text, and below the folders in
+// memory that links in it lead to, where batches are staged.
 func holding(t *testing.T, dir, text string) (found []string) {
 	t.Helper()
 	err := filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
@@ -85,6 +86,12 @@ func holding(t *testing.T, dir, text string) (found []string) {
 				return nil // it went meanwhile
 			}
 			return err
+		}
+		if d.Type()&fs.ModeSymlink != 0 {
+			if to, err := filepath.EvalSymlinks(path); err == nil {
+				found = append(found, holding(t, to, text)...)
+			}
+			return nil
 		}
 		b, err := os.ReadFile(path)
 		if errors.Is(err, fs.ErrNotExist) {

@@ -31,7 +31,7 @@ func TestPeersAlone(t *testing.T) {
 		{"a part of it", "Bearer " + token[:31], "epoch=0&first=1&last=2", 401, "wrong_token"},
 		{"in another way", "Basic " + token, "epoch=0&first=1&last=2", 401, "wrong_token"},
 		{"bare", token, "epoch=0&first=1&last=2", 401, "wrong_token"},
-		{"in the query", "", "epoch=0&first=1&last=2&token=" + token, 401, "wrong_token"},
+		{"in the query", "", "epoch=0&first=1&last=2&token=" + token, 400, "token_in_url"},
 		{"no range", "Bearer " + token, "", 400, "invalid_parameter"},
 		{"backwards", "Bearer " + token, "epoch=0&first=2&last=1", 400, "invalid_parameter"},
 		{"no number", "Bearer " + token, "epoch=0&first=-1&last=1", 400, "invalid_parameter"},
