@@ -13,6 +13,8 @@ require (
 	golang.org/x/mod v0.42.0
 )
 
+require filippo.io/edwards25519 v1.2.0 // indirect
+
 require (
 	filippo.io/mldsa v0.0.0-20260215214346-43d0283efc3e // indirect
 	github.com/beorn7/perks v1.0.1 // indirect

@@ -44,6 +44,14 @@ func TestToken(t *testing.T) {
 			t.Error("no refusal")
 		}
 	}
+	if _, err := c.Get(t.Context(), "/away", nil, ""); err == nil {
+		t.Error("it went to another host")
+	}
+	// A client of the caller's own may go there, without the token.
+	c, err = New(srv.URL, Options{Token: token, HTTP: &http.Client{}})
+	if err != nil {
+		t.Fatal(err)
+	}
 	if _, err := c.Get(t.Context(), "/away", nil, ""); err != nil {
 		t.Error(err)
 	}
