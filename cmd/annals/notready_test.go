@@ -64,7 +64,7 @@ func TestRewoundStreamIsNotReady(t *testing.T) {
 		t.Errorf("%s %s", res.Status, got)
 	}
 	out, errs, status := annals(t, "publish", "--url", s.url, file)
-	if status != exitFailure || !strings.Contains(out, "not sent: line 1") || !strings.Contains(errs, "was not stored") {
+	if status != exitFailure || !strings.Contains(out, "not recorded: line 1") || !strings.Contains(errs, "was not stored") {
 		t.Errorf("publish: status %d\n%s%s", status, out, errs)
 	}
 	if err := s.terminate(); err != nil {

@@ -90,6 +90,14 @@ type Item struct {
 	Sentence *struct {
 		Text string `json:"text"`
 	} `json:"sentence"`
+	// Erased is by what the payload was erased; nil where it wasn't. Then there is no
+	// record, and nothing that was read out of one.
+	Erased *struct {
+		At      time.Time `json:"at"`
+		By      string    `json:"by"`      // the role that signed
+		Reason  string    `json:"reason"`  // "": a seed, which went with the last that it salted
+		Control string    `json:"control"` // ULID of the statement's entry
+	} `json:"erased"`
 	Control string         `json:"control"`
 	Door    jsontext.Value `json:"door"`
 	Record  jsontext.Value `json:"record"` // as it was published

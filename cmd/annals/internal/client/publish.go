@@ -64,11 +64,13 @@ func (c *Client) Publish(ctx context.Context, workspace string, lines [][]byte, 
 	}
 }
 
-// notStored reports whether a request that failed has surely stored nothing.
+// notStored reports whether a request that failed has surely stored nothing: it was
+// not sent, or refused before anything of it was published.
 func notStored(err error) bool {
 	var none *UnreachedError
 	var p *Problem
-	return errors.As(err, &none) && none.Unsent || errors.As(err, &p) && p.Code == "not_recording"
+	return errors.As(err, &none) && none.Unsent ||
+		errors.As(err, &p) && (p.Code == "not_recording" || p.Code != "" && p.Status/100 == 4 && p.Status != http.StatusRequestTimeout)
 }
 
 // passing reports whether sending the same again may help.

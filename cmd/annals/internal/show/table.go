@@ -54,6 +54,8 @@ func rowOf(i *client.Item, s Style) row {
 		r.what = i.Sentence.Text
 	case i.Reason != nil:
 		r.what = i.Reason.Name + ": " + i.Reason.Advice
+	case i.Erased != nil:
+		r.what, r.marked = erasedText(i), true
 	case i.Control != "":
 		r.what = i.Control
 	}
@@ -69,6 +71,15 @@ func rowOf(i *client.Item, s Style) row {
 		*p = Clean(*p)
 	}
 	return r
+}
+
+// erasedText says what is there in an erased record's stead.
+func erasedText(i *client.Item) string {
+	why := ""
+	if i.Erased.Reason != "" {
+		why = ", reason " + i.Erased.Reason
+	}
+	return "ERASED by the " + i.Erased.By + why
 }
 
 // actorOf names who acted: by name, else by id, else by type.

@@ -118,7 +118,7 @@ func (r *Report) Print(w io.Writer) error {
 		fmt.Fprintf(&b, "unknown, no answer came: %s\n  publish them again: those with an id that did arrive become duplicates\n", numbers(r.Unknown))
 	}
 	if len(r.Unsent) > 0 {
-		fmt.Fprintf(&b, "not sent: %s\n", numbers(r.Unsent))
+		fmt.Fprintf(&b, "not recorded: %s\n", numbers(r.Unsent))
 	}
 	_, err := io.WriteString(w, b.String())
 	return err
