@@ -121,19 +121,11 @@ func (t *told) covers(ctx context.Context, index uint64, e *chain.Entry) (covers
 		}
 		t.judged[index] = j
 	}
-	selected := e
+	target := e.Index
 	if e.Kind == chain.KindDuplicate {
-		if !j.Covers(e.Ref) {
-			return false, nil, nil
-		}
-		if selected, err = t.entry(ctx, e.Ref); err != nil {
-			return false, nil, err
-		}
-		if selected.Index != e.Ref || selected.Kind != chain.KindRecord {
-			return false, fmt.Errorf("entry %d repeats entry %d, which is no record", e.Index, e.Ref), nil
-		}
+		target = e.Ref
 	}
-	if !j.Covers(selected.Index) {
+	if !j.Covers(target) {
 		return false, nil, nil
 	}
 	if j.wrong == nil && j.leaves == nil {
@@ -141,13 +133,20 @@ func (t *told) covers(ctx context.Context, index uint64, e *chain.Entry) (covers
 			return false, nil, err
 		}
 	}
-	switch {
-	case j.wrong != nil:
+	if j.wrong != nil {
 		return false, j.wrong, nil
-	case selected.Workspace != j.Workspace || e.Workspace != j.Workspace:
-		return false, errors.New("it erases entries of another workspace"), nil
-	case j.leaves[selected.Index] != chain.LeafHash(selected.Append(nil)):
-		return false, fmt.Errorf("entry %d is not the one that its signer saw", selected.Index), nil
+	}
+	selected := e
+	if e.Kind == chain.KindDuplicate {
+		if selected, err = t.entry(ctx, target); err != nil {
+			return false, nil, err
+		}
+		if selected.Kind != chain.KindRecord || selected.Workspace != e.Workspace {
+			return false, fmt.Errorf("entry %d repeats entry %d, which is no record of its workspace", e.Index, target), nil
+		}
+	}
+	if j.leaves[target] != chain.LeafHash(selected.Append(nil)) {
+		return false, fmt.Errorf("entry %d is not the one that its signer saw", target), nil
 	}
 	wrong, err = t.included(ctx, selected)
 	return wrong == nil && err == nil, wrong, err

@@ -270,6 +270,66 @@ func TestTold(t *testing.T) {
 	}
 }
 
+// TestToldOfOthers: an erasure excuses the entry that it selects, and the duplicates of
+// that, as they stand in the signed tree; not what is made to look like them.
+func TestToldOfOthers(t *testing.T) {
+	e := newErasing(t, false)
+	conflict := e.erasure(func(x *chain.Erase) { e.leaves(x, erasedRecord, keptConflict) }, chaintest.Signer("operator"))
+	for _, c := range []struct {
+		name   string
+		index  uint64
+		change func(*chain.Entry)
+		tree   bool // that is changed, and the source shows the one from before
+		why    string
+	}{
+		{"as it is", erasedRecord, nil, false, ""},
+		{"a duplicate as it is", erasedDuplicate, nil, false, ""},
+		{"another in its place", erasedRecord, func(x *chain.Entry) { x.Grade = chain.GradeVerified }, false, "not the one that its signer saw"},
+		{"another in the tree", erasedRecord, func(x *chain.Entry) { x.Grade = chain.GradeVerified }, true, "does not count"},
+		{"another in the tree, and its duplicate", erasedDuplicate, func(x *chain.Entry) { x.Grade = chain.GradeVerified }, true, "does not count"},
+		{"a duplicate of a conflict", erasedDuplicate, func(x *chain.Entry) { x.Ref = keptConflict }, false, "no record of its workspace"},
+		{"a duplicate in another workspace", erasedDuplicate, func(x *chain.Entry) { x.Workspace[0] ^= 1 }, false, "no record of its workspace"},
+	} {
+		m := &made{tree: slices.Clone(e.tree), shown: map[uint64][]byte{}}
+		m.tree[e.by] = conflict
+		x, err := chain.ParseEntry(slices.Clone(m.tree[c.index]))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if c.tree {
+			original, err := chain.ParseEntry(slices.Clone(m.tree[erasedRecord]))
+			if err != nil {
+				t.Fatal(err)
+			}
+			c.change(&original)
+			m.shown[erasedRecord], m.tree[erasedRecord] = m.tree[erasedRecord], original.Append(nil)
+		} else if c.change != nil {
+			c.change(&x)
+		}
+		l := m.signed(e.book)
+		if err := l.open(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		got, err := l.Told(said(nil, e.by))(t.Context(), "ws_7", &x)
+		if err != nil || got.Found != (c.why == "") || !strings.Contains(got.Why, c.why) {
+			t.Errorf("%s: %+v, %v", c.name, got, err)
+		}
+	}
+}
+
+// TestDue: an erasure takes what stands before it, and leaves nothing to be kept of
+// what comes under the same id behind it.
+func TestDue(t *testing.T) {
+	record := chain.Entry{Index: 5, Kind: chain.KindRecord, Ref: chain.NoRef}
+	same := chain.Entry{Index: 7, Kind: chain.KindDuplicate, Code: chain.DuplicateSame, Ref: 5}
+	uncompared := chain.Entry{Index: 9, Kind: chain.KindDuplicate, Code: chain.DuplicateUncompared, Ref: 5}
+	for at, want := range map[uint64][3]bool{4: {}, 5: {}, 6: {true, false, true}, 7: {true, false, true}, 8: {true, true, true}, 9: {true, true, false}, 10: {true, true, false}} {
+		if got := [3]bool{due(at, &record), due(at, &same), due(at, &uncompared)}; got != want {
+			t.Errorf("an erasure at %d: %v, want %v", at, got, want)
+		}
+	}
+}
+
 // TestAskedErasures: a server that shows no erasures is told from one that has none.
 func TestAskedErasures(t *testing.T) {
 	e := newErasing(t, false)
