@@ -1,6 +1,7 @@
 package ledger
 
 import (
+	"context"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -91,8 +92,21 @@ func (l *Ledger) Erased(index uint64) (by uint64, ok bool, err error) {
 // Erasures returns the indexes of the entries that erase something of a workspace's
 // tag, ascending, as far as they are durable.
 func (l *Ledger) Erasures(tag chain.Hash) (indexes []uint64, err error) {
-	size := l.Head().Size
-	it, err := l.db.NewIter(bounds(prefixErased))
+	return erasures(l.db, tag, l.Head().Size)
+}
+
+// Erasures returns the indexes of the entries that erased something of a workspace's
+// tag, ascending, as the folder has written them down. They are judged by nobody.
+func (s *Source) Erasures(ctx context.Context, tag chain.Hash) (indexes []uint64, err error) {
+	head, err := s.Head(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return erasures(s.db, tag, head.Size)
+}
+
+func erasures(db pebble.Reader, tag chain.Hash, size uint64) (indexes []uint64, err error) {
+	it, err := db.NewIter(bounds(prefixErased))
 	if err != nil {
 		return nil, err
 	}
@@ -109,7 +123,7 @@ func (l *Ledger) Erasures(tag chain.Hash) (indexes []uint64, err error) {
 		if by >= size {
 			continue
 		}
-		e, err := l.entry(by)
+		e, err := entryAt(db, by)
 		if err != nil {
 			return nil, err
 		}

@@ -197,6 +197,13 @@ func TestErase(t *testing.T) {
 	if err := source.CheckTables(ctx); err != nil {
 		t.Error(err)
 	}
+	for workspace, want := range map[string][]uint64{"ws_7": {erasure}, "ws_8": nil} {
+		tag := l.Tag(workspace)
+		live, err := l.Erasures(tag)
+		if stored, failed := source.Erasures(ctx, tag); err != nil || failed != nil || !slices.Equal(live, want) || !slices.Equal(stored, want) {
+			t.Errorf("what erases something of %s is %v, %v; of the folder %v, %v", workspace, live, err, stored, failed)
+		}
+	}
 }
 
 // TestErasedLedgersAreEqual: however a stream with an erasure is cut into appends,

@@ -14,6 +14,7 @@ import (
 	"annals/ledger"
 	"annals/ledger/chain"
 	"annals/ledger/proof"
+	"annals/ledger/proof/tiles"
 
 	"github.com/go-json-experiment/json"
 	"github.com/spf13/cobra"
@@ -174,6 +175,15 @@ func ledgerIn(ctx context.Context, data, key string) (*reconcile.Ledger, func(),
 	if err := follow(ctx, l, src, signed, key); err != nil {
 		return nil, nil, errors.Join(fmt.Errorf("the checkpoint of %s: %w", data, err), src.Close())
 	}
+	hints := reconcile.Hints{Erasures: func(ctx context.Context, _ string, e *chain.Entry) ([]uint64, error) {
+		return src.Erasures(ctx, e.Workspace)
+	}}
+	if roster, err := src.Roster(); err == nil {
+		hints.Changes = roster.Changes()
+	} else {
+		hints.Erasures = untold(err)
+	}
+	l.Erased = l.Told(hints)
 	return l, func() { _ = src.Close() }, nil
 }
 
@@ -229,16 +239,36 @@ func (a *app) ledgerAt(ctx context.Context, url, key string) (*reconcile.Ledger,
 	if l.Checkpoint, _, err = audit.Open(ctx, place, key); err != nil {
 		return nil, nil, errors.Join(err, place.Close())
 	}
-	if history, err := place.Keys(ctx); err == nil {
+	hints := reconcile.Hints{Erasures: reconcile.AskedErasures(c.Client)}
+	if h, err := historyOf(ctx, place); err == nil {
 		// Receipts may be older than the last rotation.
-		if h, err := proof.ParseKeyHistory(history); err == nil {
-			if followed, err := h.Verify(key); err == nil {
-				l.Ring = followed
-			}
+		if followed, err := h.Verify(key); err == nil {
+			l.Ring = followed
 		}
+		for i := range h.Changes {
+			hints.Changes = append(hints.Changes, h.Changes[i].Index)
+		}
+	} else {
+		hints.Erasures = untold(err)
 	}
 	l.Source, l.Payload = place.At(l.Checkpoint), reconcile.Asked(c.Client)
+	l.Erased = l.Told(hints)
 	return l, func() { _ = place.Close() }, nil
+}
+
+// untold is for a ledger whose changes of keys couldn't be read.
+func untold(err error) func(context.Context, string, *chain.Entry) ([]uint64, error) {
+	return func(context.Context, string, *chain.Entry) ([]uint64, error) {
+		return nil, fmt.Errorf("%w: which keys may erase is not known: %w", reconcile.ErrUntold, err)
+	}
+}
+
+func historyOf(ctx context.Context, place *tiles.Place) (*proof.KeyHistory, error) {
+	b, err := place.Keys(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return proof.ParseKeyHistory(b)
 }
 
 func (a *app) printReconciled(r *reconciled, output string) error {

@@ -147,6 +147,83 @@ func TestReceiptsFromEndToEnd(t *testing.T) {
 	run(1, "--data", dir, "--key", strangers)
 }
 
+// publishKept publishes records of ws_7, and keeps claims and receipts of them in a
+// folder.
+func publishKept(t *testing.T, s *server, kept string, records ...string) {
+	t.Helper()
+	nc, err := nats.Connect(s.nats)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer nc.Close()
+	receipts, err := ingest.NewReceipts(t.Context(), nc, ingest.ReceiptOptions{Dir: kept, First: time.Millisecond})
+	if err != nil {
+		t.Fatal(err)
+	}
+	p, err := ingest.NewPublisher(nc, ingest.PublisherOptions{Receipts: receipts})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, record := range records {
+		if _, err := p.Publish(t.Context(), "ws_7", []byte(record)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := errors.Join(p.Close(t.Context()), receipts.Flush(t.Context()), receipts.Close(t.Context())); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// TestReconcileErased holds claims of what was lawfully erased against the running
+// server and against its folder: the producer is told to delete them, and nobody is
+// accused.
+func TestReconcileErased(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "data")
+	s := mustServe(t, dir)
+	key, errs, status := annals(t, "keys", "public", "--data", dir)
+	if status != 0 {
+		t.Fatal(errs)
+	}
+	key = strings.TrimSpace(key)
+	kept := filepath.Join(t.TempDir(), "receipts")
+	const gone, stays = `{"id":"e1","type":"t","actor":{"type":"user","id":"gone"}}`, `{"id":"e2","type":"t","actor":{"type":"user","id":"stays"}}`
+	publishKept(t, s, kept, gone, stays, gone)
+	reconciledBy := func(args ...string) (r reconciled, code int) {
+		t.Helper()
+		out, errs, status := annals(t, append([]string{"reconcile", "-o", "json", "--receipts", kept, "--key", key}, args...)...)
+		if err := json.Unmarshal([]byte(out), &r); err != nil {
+			t.Fatalf("%q: %d, %v: %s%s", args, status, err, out, errs)
+		}
+		return r, status
+	}
+	if r, status := reconciledBy("--url", s.url); status != 0 || r.Counts[reconcile.Satisfied] != 3 {
+		t.Fatalf("before it is erased: %d %v", status, r.Counts)
+	}
+	if out, errs, status := annals(t, "erase", "--workspace", "ws_7", "--user", "gone", "--reason", "request", "--by", "Erin", "--yes", "--data", dir, "--url", s.url); status != 0 {
+		t.Fatal(out, errs)
+	}
+	publishKept(t, s, kept, gone) // under an id that is used up: nothing is kept of it
+	holds := func(how string, r reconciled, status int) {
+		t.Helper()
+		if status != 0 || r.Verdict != reconcile.Erased || r.Counts[reconcile.Erased] != 3 || r.Counts[reconcile.Satisfied] != 1 {
+			t.Errorf("%s: %d %s %v", how, status, r.Verdict, r.Claims)
+		}
+		for _, item := range r.Claims {
+			if item.Verdict == reconcile.Erased && (item.By == nil || !item.Receipt) {
+				t.Errorf("%s: %+v", how, item)
+			}
+		}
+	}
+	// The receipt of the last one stands under a checkpoint that covers the erasure.
+	r, status := reconciledBy("--url", s.url)
+	holds("of the server", r, status)
+	if err := s.terminate(); err != nil {
+		t.Fatal(err)
+	}
+	r, status = reconciledBy("--data", dir)
+	holds("of the folder", r, status)
+}
+
 // TestReconcileAcrossKeys holds receipts of before and after a change of keys
 // against a folder whose server is stopped, with the old key and with the new.
 func TestReconcileAcrossKeys(t *testing.T) {
@@ -155,25 +232,7 @@ func TestReconcileAcrossKeys(t *testing.T) {
 	kept := filepath.Join(t.TempDir(), "receipts")
 	publish := func(id string) {
 		t.Helper()
-		nc, err := nats.Connect(s.nats)
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer nc.Close()
-		receipts, err := ingest.NewReceipts(t.Context(), nc, ingest.ReceiptOptions{Dir: kept, First: time.Millisecond})
-		if err != nil {
-			t.Fatal(err)
-		}
-		p, err := ingest.NewPublisher(nc, ingest.PublisherOptions{Receipts: receipts})
-		if err != nil {
-			t.Fatal(err)
-		}
-		if _, err := p.Publish(t.Context(), "ws_7", fmt.Appendf(nil, `{"id":%q,"type":"t","actor":{"id":"u"}}`, id)); err != nil {
-			t.Fatal(err)
-		}
-		if err := errors.Join(p.Close(t.Context()), receipts.Flush(t.Context()), receipts.Close(t.Context())); err != nil {
-			t.Fatal(err)
-		}
+		publishKept(t, s, kept, fmt.Sprintf(`{"id":%q,"type":"t","actor":{"id":"u"}}`, id))
 	}
 	keys := map[string]bool{}
 	public := func() string {

@@ -32,8 +32,7 @@ func (v *tenancy) erasure(k *KeyEntry) (*chain.Erase, error) {
 	if v.checkpoint == nil || v.ring == nil {
 		return nil, &Fault{Finding: Inconclusive, Err: errors.New("without a checkpoint and its keys nothing says that it was recorded")}
 	}
-	_, c, err := controlEntry(k, chain.ControlErase)
-	if err != nil {
+	if _, _, err := controlEntry(k, chain.ControlErase); err != nil {
 		return nil, err
 	}
 	hashes, err := toHashes(k.Proof)
@@ -43,7 +42,25 @@ func (v *tenancy) erasure(k *KeyEntry) (*chain.Erase, error) {
 	if err != nil {
 		return nil, err
 	}
-	roster, err := v.History.rosterAt(k.Index)
+	erase, err := v.History.Erasure(k.Index, k.Entry)
+	if err == nil && erase.Workspace != v.tag {
+		err = &Fault{Finding: UnauthorisedControl, Err: errors.New("it erases entries of another workspace")}
+	}
+	return erase, err
+}
+
+// Erasure judges an entry at an index as an erasure (docs/format/control.md, 7): it is
+// one of this ledger, the keys that were in force there signed it in the role that was
+// due, and it selects nothing that stands behind it. The history must have been
+// verified, and the entry be known to stand in the ledger's tree. Whether what it
+// selects is what its signer saw is not looked at: [chain.SelectionHash] of the entries
+// must be its Leaves. [FindingOf] names what an error means.
+func (h *KeyHistory) Erasure(index uint64, entry []byte) (*chain.Erase, error) {
+	_, c, err := controlEntry(&KeyEntry{Index: index, Entry: entry}, chain.ControlErase)
+	if err != nil {
+		return nil, err
+	}
+	roster, err := h.rosterAt(index)
 	if err == nil {
 		err = roster.Judge(&c)
 	}
@@ -57,13 +74,11 @@ func (v *tenancy) erasure(k *KeyEntry) (*chain.Erase, error) {
 	switch {
 	case err != nil:
 		return nil, err
-	case c.Statement.Ledger != v.ledger:
+	case c.Statement.Ledger != h.Ledger:
 		return nil, fmt.Errorf("%w: it was signed for ledger %s", ErrOrigin, c.Statement.Ledger)
-	case erase.Workspace != v.tag:
-		return nil, unauthorised("it erases entries of another workspace")
 	case erase.Role != roster.Eraser():
 		return nil, unauthorised("it says that the role %s signs it; there that was %s", erase.Role, roster.Eraser())
-	case erase.Ranges[len(erase.Ranges)-1].To > k.Index:
+	case erase.Ranges[len(erase.Ranges)-1].To > index:
 		return nil, unauthorised("it selects what stands behind it")
 	}
 	return &erase, nil

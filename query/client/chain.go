@@ -30,8 +30,13 @@ func (c *Client) Head(ctx context.Context, workspace string) ([]byte, error) {
 
 // Erasures asks for the control entries that erased something of a workspace, with
 // their inclusion proofs in the tree of a size: a JSON object a line, as it was served.
+// Of size 0 all that the server has, without proofs.
 func (c *Client) Erasures(ctx context.Context, workspace string, size uint64) ([]byte, error) {
-	return c.body(ctx, "/v1/workspaces/"+url.PathEscape(workspace)+"/erasures", url.Values{"proofs": {strconv.FormatUint(size, 10)}})
+	q := url.Values{}
+	if size > 0 {
+		q.Set("proofs", strconv.FormatUint(size, 10))
+	}
+	return c.body(ctx, "/v1/workspaces/"+url.PathEscape(workspace)+"/erasures", q)
 }
 
 func (c *Client) body(ctx context.Context, path string, query url.Values) ([]byte, error) {

@@ -61,14 +61,15 @@ func Fetch(ctx context.Context, c *client.Client, workspace string) (*Signed, er
 		if s.End, err = proof.ParseWorkspaceHead([]byte(s.Answer.Head)); err != nil {
 			return nil, client.Foreign(err)
 		}
-		s.Erasures, err = erasures(ctx, c, workspace, s.Checkpoint.Size)
+		s.Erasures, err = Erasures(ctx, c, workspace, s.Checkpoint.Size)
 		return s, err
 	}
 	return nil, errors.New("the server signs checkpoints faster than it answers: head and keys were never of the same one; try again, or sign less often (serve --checkpoint-every)")
 }
 
-// erasures asks for what a workspace's missing payloads were erased by.
-func erasures(ctx context.Context, c *client.Client, workspace string, size uint64) (out []proof.KeyEntry, err error) {
+// Erasures asks for what a workspace's missing payloads were erased by, with proofs in
+// the tree of a size; of size 0 without.
+func Erasures(ctx context.Context, c *client.Client, workspace string, size uint64) (out []proof.KeyEntry, err error) {
 	b, err := c.Erasures(ctx, workspace, size)
 	if err != nil {
 		return nil, err

@@ -1,6 +1,7 @@
 package reconcile
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -45,12 +46,13 @@ func Verdicts() []Verdict {
 type Item struct {
 	ingest.Claim
 	Verdict Verdict `json:"verdict"`
-	Receipt bool    `json:"receipt"`         // a receipt of it was kept
-	Detail  string  `json:"detail,omitzero"` // why, where it isn't plain
-	Index   *uint64 `json:"index,omitzero"`  // of its entry
-	ULID    string  `json:"ulid,omitzero"`   // of its entry
-	Kind    string  `json:"kind,omitzero"`   // of its entry
-	Reason  string  `json:"reason,omitzero"` // of a rejection
+	Receipt bool    `json:"receipt"`            // a receipt of it was kept
+	Detail  string  `json:"detail,omitzero"`    // why, where it isn't plain
+	Index   *uint64 `json:"index,omitzero"`     // of its entry
+	ULID    string  `json:"ulid,omitzero"`      // of its entry
+	Kind    string  `json:"kind,omitzero"`      // of its entry
+	Reason  string  `json:"reason,omitzero"`    // of a rejection
+	By      *uint64 `json:"erased_by,omitzero"` // index of the entry by which its payload was erased
 
 	epoch uint32 // of its entry
 }
@@ -63,11 +65,9 @@ type Ledger struct {
 	// Payload returns the payload beside an entry as it stands now, whole; nil when
 	// it isn't shown.
 	Payload func(ctx context.Context, workspace string, e *chain.Entry) (*chain.Payload, error)
-	// Erased reports whether an entry of the signed tree, which keys in force signed,
-	// let the payload of e go: e's own, or that of the original that e is a duplicate
-	// of. nil: no entry that this version folds does. That a payload is not shown is
-	// the word of who doesn't show it, and no erasure.
-	Erased func(ctx context.Context, e *chain.Entry) (bool, error)
+	// Erased says by which entry of the signed tree, which keys in force signed, the
+	// payload of e was let go; nil: nobody knows one. See [Ledger.Told].
+	Erased func(ctx context.Context, workspace string, e *chain.Entry) (Erasure, error)
 
 	last   *chain.Entry // of the tree
 	id     chain.Hash
@@ -287,18 +287,19 @@ func (l *Ledger) gone(ctx context.Context, item *Item, e *chain.Entry) error {
 		item.say(Satisfied, "what was refused was too large to be kept")
 		return nil
 	}
-	erased := false
+	var by Erasure
 	if l.Erased != nil {
 		var err error
-		if erased, err = l.Erased(ctx, e); err != nil {
+		if by, err = l.Erased(ctx, item.Workspace, e); err != nil {
 			return err
 		}
 	}
-	if erased {
+	if by.Found {
+		item.By = &by.Index
 		item.say(Erased, "")
 		return nil
 	}
-	item.say(PayloadMissing, "what was published is not shown beside entry %d, and no entry says that it was erased", e.Index)
+	item.say(PayloadMissing, "what was published is not shown beside entry %d, and %s", e.Index, cmp.Or(by.Why, "no entry says that it was erased"))
 	return nil
 }
 

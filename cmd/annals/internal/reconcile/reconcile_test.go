@@ -264,6 +264,13 @@ func TestVerdicts(t *testing.T) {
 	}
 }
 
+// only is a ledger that erased one entry.
+func only(index uint64) func(context.Context, string, *chain.Entry) (Erasure, error) {
+	return func(_ context.Context, _ string, e *chain.Entry) (Erasure, error) {
+		return Erasure{Found: e.Index == index, Index: 9}, nil
+	}
+}
+
 // TestErased: a payload that isn't shown was erased when an entry says so, and is
 // missing otherwise, whoever says what.
 func TestErased(t *testing.T) {
@@ -276,14 +283,14 @@ func TestErased(t *testing.T) {
 	failed := errors.New("no such tile")
 	for _, c := range []struct {
 		name   string
-		erased func(context.Context, *chain.Entry) (bool, error)
+		erased func(context.Context, string, *chain.Entry) (Erasure, error)
 		want   Verdict
 		err    error
 	}{
 		{"by nobody", nil, PayloadMissing, nil},
-		{"another one", func(_ context.Context, e *chain.Entry) (bool, error) { return e.Index == 3, nil }, PayloadMissing, nil},
-		{"this one", func(_ context.Context, e *chain.Entry) (bool, error) { return e.Index == 2, nil }, Erased, nil},
-		{"nobody knows", func(context.Context, *chain.Entry) (bool, error) { return true, failed }, "", failed},
+		{"another one", only(3), PayloadMissing, nil},
+		{"this one", only(2), Erased, nil},
+		{"nobody knows", func(context.Context, string, *chain.Entry) (Erasure, error) { return Erasure{Found: true}, failed }, "", failed},
 	} {
 		for _, kept := range []ingest.KeptClaim{b.kept(2, 0, false), b.kept(2, size, false), b.kept(2, size, true)} {
 			l := b.now(size, func(leaf *chain.Leaf) { leaf.Payload = nil })
@@ -378,7 +385,7 @@ func TestEpochs(t *testing.T) {
 	judge("of the old tree", before[3], old-1, nil, Satisfied)
 	judge("signed, and shorter now", before[5], old-1, nil, Contradicted)
 	l := b.now(size, withhold(3))
-	l.Erased = func(_ context.Context, e *chain.Entry) (bool, error) { return e.Index == 3, nil }
+	l.Erased = only(3)
 	for i, want := range []Verdict{Inconclusive, Erased, Erased} {
 		if item, err := l.Judge(t.Context(), &before[3+i]); err != nil || item.Verdict != want {
 			t.Errorf("erased, %d: %s (%s), %v", i, item.Verdict, item.Detail, err)
