@@ -142,31 +142,51 @@ func (g *generations) serve(number uint64) error {
 	return disk.Sync(g.fs, g.path)
 }
 
-// found lists the generations that there are, by their numbers. A folder without
-// our mark is none, whatever its name.
+// found lists the generations that there are and that can be read, by their numbers.
 func (g *generations) found() []uint64 {
+	numbers, _ := g.list()
+	return numbers
+}
+
+// list lists the generations that there are, by their numbers: those that can be
+// read, and an error where there may be others. A folder without our mark is none,
+// whatever its name.
+func (g *generations) list() (numbers []uint64, err error) {
 	names, err := g.fs.List(g.path)
 	if err != nil {
-		return nil
+		return nil, fmt.Errorf("projections: which generations there are: %w", err)
 	}
-	var numbers []uint64
 	for _, name := range names {
-		if n, ok := generationOf(name); ok && g.ours(n) {
+		n, ok := generationOf(name)
+		if !ok {
+			continue
+		}
+		ours, unread := g.ours(n)
+		if ours {
 			numbers = append(numbers, n)
 		}
+		err = errors.Join(err, unread)
 	}
 	slices.Sort(numbers)
-	return numbers
+	return numbers, err
 }
 
 // ours reports whether a generation's folder may be deleted: it has our mark, or
 // nothing in it, as a deletion leaves it that was cut short.
-func (g *generations) ours(number uint64) bool {
-	inside, err := g.fs.List(g.pathOf(number))
-	if err != nil {
-		return false
+func (g *generations) ours(number uint64) (bool, error) {
+	path := g.pathOf(number)
+	info, err := g.fs.Stat(path)
+	if errors.Is(err, fs.ErrNotExist) || err == nil && !info.IsDir() {
+		return false, nil
 	}
-	return slices.Contains(inside, markFile) || !slices.ContainsFunc(inside, func(n string) bool { return n != lockFile })
+	if err != nil {
+		return false, fmt.Errorf("projections: %w", err)
+	}
+	inside, err := g.fs.List(path)
+	if err != nil {
+		return false, fmt.Errorf("projections: what is in %s: %w", path, err)
+	}
+	return slices.Contains(inside, markFile) || !slices.ContainsFunc(inside, func(n string) bool { return n != lockFile }), nil
 }
 
 // retire deletes a generation. That it fails is no reason to stop for: the next

@@ -28,6 +28,7 @@ type Live struct {
 	stop     context.CancelFunc // of the rebuild that runs
 	rebuilds sync.WaitGroup
 	progress Progress
+	retiring int           // how many old generations wait for views, or are being deleted
 	swapped  chan struct{} // closed by the next swap
 }
 
@@ -92,6 +93,35 @@ func (l *Live) Err() error {
 
 // Restarted is [Projections.Restarted].
 func (l *Live) Restarted() string { return l.serving.Load().Restarted() }
+
+// alone deletes what rebuilds have left that ended before their time, and old
+// generations that could not be deleted, and reports whether there is no generation
+// now but the one that serves. While a rebuild runs, or views keep an old one, there
+// is: neither is waited for here.
+func (l *Live) alone() (bool, error) {
+	l.mu.Lock() // no rebuild begins meanwhile
+	defer l.mu.Unlock()
+	switch {
+	case l.closed:
+		return false, ErrClosed
+	case l.stop != nil || l.retiring > 0:
+		return false, nil
+	}
+	numbers, err := l.folder.list()
+	if err != nil {
+		return false, err
+	}
+	for _, n := range numbers {
+		if n == l.serving.Load().number {
+			continue
+		}
+		if err := l.folder.remove(n); err != nil {
+			return false, fmt.Errorf("projections: generation %d is not the one that serves and can't be deleted: %w", n, err)
+		}
+		l.folder.o.Logger.Info("projections: deleted what may hold erased values; a rebuild that was interrupted begins anew", "folder", l.folder.path, "generation", n)
+	}
+	return true, nil
+}
 
 // Fold is [Projections.Fold]. Where a rebuild has taken over since the cursor was
 // asked for, what stands at it may be folded already, and is [ErrLineage]: ask

@@ -259,6 +259,7 @@ func (r *rebuild) swap() error {
 	l.serving.Store(r.next)
 	close(l.swapped)
 	l.swapped = make(chan struct{})
+	l.retiring++
 	l.mu.Unlock()
 	r.report(to, to)
 	l.retired.Go(func() {
@@ -266,6 +267,9 @@ func (r *rebuild) swap() error {
 			l.folder.o.Logger.Warn("projections: closing the old generation", "error", err)
 		}
 		l.folder.retire(old.number)
+		l.mu.Lock()
+		l.retiring--
+		l.mu.Unlock()
 	})
 	return nil
 }

@@ -255,7 +255,9 @@ func (u *unindexing) times(batch *pebble.Batch, block uint64, b *erasedOf) error
 const oftenEnough = 20 * time.Millisecond
 
 // Scrubbed returns once the erasure in the entry at an index is folded, and no file
-// is there any more that an erased value stood in: views that are open keep some.
+// is there any more that an erased value stood in: views that are open keep some, and
+// so does a rebuild that runs. What is left of one that was interrupted it deletes;
+// that it can't is an error, and the erasure not complete.
 func (l *Live) Scrubbed(ctx context.Context, index uint64) error {
 	if err := l.Wait(ctx, index+1); err != nil {
 		return err
@@ -263,11 +265,14 @@ func (l *Live) Scrubbed(ctx context.Context, index uint64) error {
 	tick := time.NewTicker(oftenEnough)
 	defer tick.Stop()
 	for {
-		gone := false
-		err := l.ask(func(g *generation) (err error) {
-			gone, err = g.oldTablesGone()
-			return err
-		})
+		// A rebuild that begins after the first question finds the payloads gone.
+		gone, err := l.alone()
+		if gone && err == nil {
+			err = l.ask(func(g *generation) (err error) {
+				gone, err = g.oldTablesGone()
+				return err
+			})
+		}
 		if gone || err != nil {
 			return err
 		}

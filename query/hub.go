@@ -170,6 +170,7 @@ func (h *hub) run(ctx context.Context) {
 		}
 		err := h.api.o.Projections.Wait(ctx, at+1)
 		if err == nil {
+			h.erasures() // of skipped ones too
 			if cursor, _ := h.api.o.Projections.Cursor(); cursor > at+h.o.Lag {
 				h.skip(ctx)
 			} else {
@@ -193,18 +194,28 @@ func (h *hub) position(ctx context.Context) (at uint64, ok bool) {
 
 // handOut reads entries and puts each into the queues of those who want it.
 func (h *hub) handOut(ctx context.Context, from, to uint64) error {
+	erasures := h.erasures()
 	for leaf, err := range h.api.o.Ledger.Leaves(ctx, from, to) {
 		if err != nil {
 			return err
 		}
-		if err := h.offer(ctx, &leaf); err != nil {
+		if err := h.offer(ctx, &leaf, erasures); err != nil {
 			return err
 		}
 	}
 	return ctx.Err()
 }
 
-func (h *hub) offer(ctx context.Context, leaf *chain.Leaf) error {
+// erasures returns how many erasures the ledger has, and lets go of what was printed
+// before the last one. Ask before an entry is read that is to be kept printed.
+func (h *hub) erasures() uint64 {
+	head := h.api.o.Ledger.Head()
+	h.printed.erased(head.State.Erasures)
+	return head.State.Erasures
+}
+
+// offer puts an entry, read when the ledger had so many erasures, into the queues.
+func (h *hub) offer(ctx context.Context, leaf *chain.Leaf, erasures uint64) error {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if ctx.Err() != nil {
@@ -233,6 +244,7 @@ func (h *hub) offer(ctx context.Context, leaf *chain.Leaf) error {
 			if err != nil {
 				return err
 			}
+			e.erasures = erasures
 			events[with] = e
 			h.printed.put(e, t.sentence)
 		}

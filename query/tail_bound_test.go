@@ -36,12 +36,12 @@ func TestQueueBounds(t *testing.T) {
 			for _, taken := range []bool{false, true} {
 				l := &listener{o: &o, wake: make(chan struct{}, 1)}
 				l.attach(7)
-				if !l.offer(&event{6, make([]byte, 9999)}) || l.events != 0 {
+				if !l.offer(&event{index: 6, text: make([]byte, 9999)}) || l.events != 0 {
 					t.Error("an event before its beginning waits")
 				}
 				var got []*event
 				for i, size := range c.sizes {
-					fits := l.offer(&event{uint64(7 + i), make([]byte, size)})
+					fits := l.offer(&event{index: uint64(7 + i), text: make([]byte, size)})
 					if fits != (i < c.fit) {
 						t.Fatalf("event %d of %d bytes fits: %v", i, size, fits)
 					}

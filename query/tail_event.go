@@ -16,8 +16,9 @@ const eventStream = "text/event-stream"
 
 // event is an entry as it is sent, to however many listeners.
 type event struct {
-	index uint64
-	text  []byte
+	index    uint64
+	text     []byte
+	erasures uint64 // how many the ledger had before the entry was read
 }
 
 // newEvent prints an entry, in space of its own size: what waits in a queue must

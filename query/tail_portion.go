@@ -34,7 +34,7 @@ func (s *stream) portion(indexes []uint64) (n int, err error) {
 	buffer := portions.Get().(*[]byte)
 	defer release(buffer)
 	p := portion{text: (*buffer)[:0], stream: s}
-	p.recall(indexes)
+	p.recall(indexes, s.hub.erasures())
 	if p.n < len(indexes) && len(p.text) < portionBytes {
 		err = s.reading(func() error { return p.read(indexes) })
 	}
@@ -58,10 +58,11 @@ type portion struct {
 	n      int // events
 }
 
-// recall takes events that were printed for others a moment ago.
-func (p *portion) recall(indexes []uint64) {
+// recall takes events that were printed for others a moment ago, when the ledger
+// had as many erasures as it has.
+func (p *portion) recall(indexes []uint64, erasures uint64) {
 	for p.n < len(indexes) && len(p.text) < portionBytes {
-		e := p.stream.hub.printed.get(indexes[p.n], p.stream.sentence)
+		e := p.stream.hub.printed.get(indexes[p.n], erasures, p.stream.sentence)
 		if e == nil {
 			return
 		}
@@ -75,12 +76,13 @@ func (p *portion) recall(indexes []uint64) {
 func (p *portion) read(indexes []uint64) error {
 	hub, sentence := p.stream.hub, p.stream.sentence
 	for {
-		p.recall(indexes)
+		erasures := hub.erasures()
+		p.recall(indexes, erasures)
 		if p.n == len(indexes) || len(p.text) >= portionBytes {
 			return nil
 		}
 		end := p.n + 1
-		for end < len(indexes) && hub.printed.get(indexes[end], sentence) == nil {
+		for end < len(indexes) && hub.printed.get(indexes[end], erasures, sentence) == nil {
 			end++
 		}
 		err := hub.api.o.Ledger.GetMany(indexes[p.n:end], func(leaf *chain.Leaf, _ chain.Hash) error {
@@ -93,7 +95,7 @@ func (p *portion) read(indexes []uint64) error {
 				return err
 			}
 			if text := p.text[p.last:]; len(text) <= printedBytes {
-				hub.printed.put(&event{index: leaf.Entry.Index, text: bytes.Clone(text)}, sentence)
+				hub.printed.put(&event{index: leaf.Entry.Index, text: bytes.Clone(text), erasures: erasures}, sentence)
 			}
 			p.n++
 			return nil

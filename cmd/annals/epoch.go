@@ -45,7 +45,7 @@ Without --yes it shows what is wrong and what it would do, and does nothing.`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			switch {
 			case f.yes && f.reason == "":
-				return usagef("--reason says in words why the stream is given up; it is kept in the ledger, and may be erased")
+				return usagef("--reason says in words why the stream is given up; it is kept in the ledger and can't be erased, so put no name into it")
 			case f.target == (natscontext.Target{}) && f.o.StreamReplicas > 1:
 				return usagef("--stream-replicas is for a cluster: say which one with --nats or --context")
 			case f.target != (natscontext.Target{}) && f.target.URL == "" && f.target.Context == "":

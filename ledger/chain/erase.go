@@ -245,15 +245,16 @@ func (e *Entry) Selected(leaf Hash) Selected {
 }
 
 // Erasable reports whether the payload may be erased by itself. A duplicate's goes
-// with its record; the genesis and the seeds hold what the ledger is made with; and
-// of marks and trims nothing is said in words.
+// with its record; the genesis and the seeds hold what the ledger is made with; the
+// stream of an epoch is known again by the message that began it; and of marks and
+// trims nothing is said in words.
 func (s *Selected) Erasable() bool {
 	switch s.Kind {
 	case KindRecord, KindConflict, KindRejection:
 		return true
 	case KindControl:
 		switch ControlType(s.Code) {
-		case ControlKey, ControlEpoch, ControlGap, ControlErase:
+		case ControlKey, ControlGap, ControlErase:
 			return true
 		}
 	}

@@ -122,6 +122,36 @@ func TestErasures(t *testing.T) {
 	}
 }
 
+// TestEpochIsNotErased: by the message that began an epoch a replica knows its stream,
+// so it stays, alone and among others.
+func TestEpochIsNotErased(t *testing.T) {
+	s, l := erasable(t, "epoch")
+	size := l.State.Size
+	root, _ := l.At(size)
+	s.Begin(size, root, 1)
+	if got := next(t, l, s); got != "control 0/1 epoch" {
+		t.Fatal(got)
+	}
+	for _, indexes := range [][]uint64{{size}, {9, size}} {
+		at := l.State.Size
+		root, _ := l.At(at)
+		s.Erase(at, root, chaintest.Select(l, "", indexes...), "")
+		if got := next(t, l, s); got != "rejection 0/1 control_body" {
+			t.Errorf("entries %d: %s", indexes, got)
+		}
+		if l.State.Erasures != 0 || l.Entries[size].Bare() || l.Entries[9].Bare() {
+			t.Errorf("entries %d: a rejected erasure erased", indexes)
+		}
+	}
+	may := map[chain.ControlType]bool{chain.ControlKey: true, chain.ControlGap: true, chain.ControlErase: true}
+	for typ := range chain.ControlType(20) {
+		selected := chain.Selected{Kind: chain.KindControl, Code: uint16(typ)}
+		if selected.Erasable() != may[typ] {
+			t.Errorf("control type %d may be erased: %v", typ, !may[typ])
+		}
+	}
+}
+
 // TestErasers: once a key has the eraser's role, so many of them as its threshold
 // says sign, and the operator does no more.
 func TestErasers(t *testing.T) {

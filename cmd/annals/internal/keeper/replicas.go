@@ -147,13 +147,15 @@ func (o *peer) hear(k *Keeper, head *ledger.Head, word ingest.ReplicaPosition) (
 		if reaches != p.Sequence {
 			return fmt.Sprintf("replica %s says that its %d entries reach message %d, but they reach %d: it runs another program than annals", p.Name, p.Size, p.Sequence, reaches), nil
 		}
-		if root != p.Root && o.forked == "" {
+		switch {
+		case root == p.Root:
+			o.most = max(o.most, p.Sequence)
+			o.checked = stand{name: p.Name, sequence: p.Sequence, size: p.Size, root: p.Root}
+		case o.forked == "":
 			o.forked = fmt.Sprintf("replica %s has another root at size %d (%s) than this one (%s): there are two histories of this ledger; stop both, keep them as evidence, and compare each with a head that was kept outside",
 				p.Name, p.Size, p.Root, root)
 			k.o.Logger.Error("two replicas disagree", "why", o.forked)
 		}
-		o.most = max(o.most, p.Sequence)
-		o.checked = stand{name: p.Name, sequence: p.Sequence, size: p.Size, root: p.Root}
 	}
 	switch {
 	case o.forked != "":
@@ -174,7 +176,7 @@ func (o *peer) hear(k *Keeper, head *ledger.Head, word ingest.ReplicaPosition) (
 func (p *peers) status() (out []ReplicaStatus) {
 	for _, name := range slices.Sorted(maps.Keys(p.known)) {
 		o := p.known[name]
-		out = append(out, ReplicaStatus{Name: name, Sequence: o.checked.sequence})
+		out = append(out, ReplicaStatus{Name: name, Sequence: o.checked.sequence, Forked: o.forked})
 	}
 	return out
 }

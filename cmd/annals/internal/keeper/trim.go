@@ -37,6 +37,7 @@ const Alone = "alone"
 
 // TrimStatus is where trimming stands.
 type TrimStatus struct {
+	Epoch    uint32          // of the stream that all of this is about
 	Trimmed  uint64          // the last accepted trim lets messages go up to here; 0: there is none
 	Removed  uint64          // up to here they are known to be gone
 	Held     []string        // why nothing more may go at the moment, a sentence each
@@ -47,6 +48,7 @@ type TrimStatus struct {
 type ReplicaStatus struct {
 	Name     string
 	Sequence uint64 // up to where it folded, checked against this ledger; 0: unknown
+	Forked   string // how it showed another history than this ledger's; "": it didn't
 }
 
 const (
@@ -236,7 +238,7 @@ func (k *Keeper) own(head *ledger.Head) (stand, bool, error) {
 // been held back for a while.
 func (k *Keeper) tell(now time.Time, head *ledger.Head, held []string) {
 	t := &k.trimmer
-	status := TrimStatus{Trimmed: head.State.Trimmed, Removed: t.removed, Held: held, Replicas: t.peers.status()}
+	status := TrimStatus{Epoch: t.epoch, Trimmed: head.State.Trimmed, Removed: t.removed, Held: held, Replicas: t.peers.status()}
 	k.status.Store(&status)
 	switch {
 	case len(held) == 0 && !t.held.IsZero():

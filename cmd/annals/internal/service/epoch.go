@@ -44,7 +44,7 @@ var errDeclined = errors.New("nothing was done; give --yes to go on")
 type EpochOptions struct {
 	// Agree is shown the plan before anything is done. Required.
 	Agree func(EpochPlan) bool
-	// Reason says in words why; it is kept beside the entry and may be erased.
+	// Reason says in words why; it is kept beside the entry, which is never erased.
 	Reason string
 	// Signers are the operator's keys, where they are not in the data folder.
 	Signers []chain.Signer

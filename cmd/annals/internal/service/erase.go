@@ -7,6 +7,7 @@ import (
 	"slices"
 	"time"
 
+	"annals/cmd/annals/internal/keeper"
 	"annals/ingest"
 	"annals/ledger"
 )
@@ -103,7 +104,7 @@ func (s *Service) eraseMessages(ctx context.Context, by uint64) (waits string, e
 	}
 	state := s.ledger.Head().State
 	if leaf.Entry.Epoch == state.Epoch {
-		if waits := s.unfolded(leaf.Entry.Sequence); waits != "" {
+		if waits := s.unfolded(state.Epoch, leaf.Entry.Sequence); waits != "" {
 			return waits, nil
 		}
 	}
@@ -131,20 +132,32 @@ func (s *Service) eraseMessages(ctx context.Context, by uint64) (waits string, e
 	return "", err
 }
 
-// unfolded says which replica has yet to fold a message, "" when none has.
-func (s *Service) unfolded(sequence uint64) string {
+// unfolded says which replica has yet to fold a message of the epoch that the ledger
+// is in, "" when none has.
+func (s *Service) unfolded(epoch uint32, sequence uint64) string {
 	if s.o.Cluster == nil {
 		return "" // nobody else reads an embedded server's stream
 	}
 	if len(s.o.Trim.Replicas) == 0 {
 		return "the cluster's stream holds the erased messages until all ledgers that fold it are named with --replicas, and this one with --replica"
 	}
-	status := s.trimmed()
-	if status == nil {
-		return "nothing is known yet of where the other replicas stand"
+	return awaited(s.trimmed(), s.o.Trim.Replicas, s.o.Trim.Replica, epoch, sequence)
+}
+
+// awaited says which of the named replicas, own left out, has yet to fold a message of
+// an epoch, or folds another history: what is removed from the stream could be all that
+// there is left of that. It is "" when none is.
+func awaited(status *keeper.TrimStatus, names []string, own string, epoch uint32, sequence uint64) string {
+	if status == nil || status.Epoch != epoch { // another stream's sequences mean nothing here
+		return fmt.Sprintf("nothing is known yet of where the other replicas stand in epoch %d", epoch)
 	}
-	for _, name := range s.o.Trim.Replicas {
-		if name == s.o.Trim.Replica {
+	for _, r := range status.Replicas {
+		if r.Forked != "" {
+			return "the stream holds the erased messages: " + r.Forked
+		}
+	}
+	for _, name := range names {
+		if name == own {
 			continue
 		}
 		at := uint64(0)
