@@ -37,6 +37,7 @@ type replying struct {
 	vouched  *ingest.Publisher
 	options  door.Options // of a door over HTTP
 	fold     time.Duration
+	known    bool // only what is known is answered
 	producer *nats.Conn
 	own      *nats.Conn // the ledger's
 }
@@ -116,7 +117,7 @@ func (s *replying) serve() {
 	o := s.options
 	o.Publish = door.Through(s.publisher(ingest.RootActivity))
 	var err error
-	s.service, err = door.Serve(s.own, door.ServiceOptions{Options: o, Tag: s.ledger.Tag, Absent: ledger.ErrNotFound, FoldTimeout: s.fold, Version: "v1.2.3"})
+	s.service, err = door.Serve(s.own, door.ServiceOptions{Options: o, Tag: s.ledger.Tag, Absent: ledger.ErrNotFound, FoldTimeout: s.fold, OnlyKnown: s.known, Version: "v1.2.3"})
 	if err != nil {
 		s.t.Fatal(err)
 	}
