@@ -28,7 +28,7 @@ type Options struct {
 	Projections *projections.Live
 
 	// Ready says whether reading and recording work; its error is served by
-	// /readyz. nil: as long as the ledger records.
+	// /v1/ledger, and by /readyz where Access is nil. nil: as long as the ledger records.
 	Ready func(context.Context) error
 	// TrimHeld says why the stream can't be trimmed at the moment, "" when it can or
 	// need not. nil: always "".

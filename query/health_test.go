@@ -9,6 +9,8 @@ import (
 	"strings"
 	"testing"
 
+	"annals/internal/access"
+
 	"github.com/go-json-experiment/json"
 	"github.com/prometheus/client_golang/prometheus"
 	"go.uber.org/goleak"
@@ -48,6 +50,53 @@ func TestLedgerHead(t *testing.T) {
 	}
 	if got != want {
 		t.Errorf("%+v, want %+v", got, want)
+	}
+}
+
+// TestReasonsAreForAuditors: why something is wrong names peers, replicas, roots and
+// files. Who audits or administers the whole ledger is told; who asks without a
+// token, or reads a workspace, is told that something is wrong.
+func TestReasonsAreForAuditors(t *testing.T) {
+	const secret = "http://10.1.2.3:8080 replica-b 5d41402a"
+	var log bytes.Buffer
+	status := &Witnessing{Size: 1, Need: "1 of 1", Error: secret, Witnesses: []WitnessStatus{{Name: "w.example", Size: 1, Error: secret}}}
+	s, keys := behind(t, Options{
+		Ready:     func(context.Context) error { return errors.New("peer ledger " + secret) },
+		TrimHeld:  func() string { return "replica " + secret },
+		Witnesses: Witnesses{Status: func() *Witnessing { return status }},
+		Logger:    slog.New(slog.NewTextHandler(&log, nil)),
+	})
+	s.fill("ws_a", 1)
+	s.settle()
+	p := s.refused(http.StatusServiceUnavailable, "not_ready", "GET", "/readyz")
+	if strings.Contains(p.Detail, secret) || !strings.Contains(p.Detail, "waits") || !strings.Contains(log.String(), secret) {
+		t.Errorf("/readyz says %q, the log %s", p.Detail, log.String())
+	}
+	s.token = keys.mint(t, access.Read, "ws_a")
+	var embedded Embedded
+	if err := json.Unmarshal(s.send("POST", "/v1/workspaces/ws_a/embed-tokens", `{}`, "Content-Type", "application/json").body, &embedded); err != nil {
+		t.Fatal(err)
+	}
+	for token, told := range map[string]bool{
+		keys.mint(t, access.Read, "ws_a"):                                       false,
+		keys.mint(t, access.Read|access.Record|access.Erase, access.Everywhere): false,
+		keys.mint(t, access.All, "ws_a"):                                        false,
+		embedded.Token:                                                          false,
+		keys.mint(t, access.Audit, access.Everywhere):                           true,
+		keys.mint(t, access.Admin, access.Everywhere):                           true,
+	} {
+		s.token = token
+		a := s.do("GET", "/v1/ledger")
+		want := 0
+		if told {
+			want = 4 // error, trim_held, and two of witnesses
+		}
+		if n := strings.Count(string(a.body), secret); a.status != http.StatusOK || n != want || !strings.Contains(string(a.body), `"state":"waiting"`) {
+			t.Errorf("%d reasons, want %d: %d %s", n, want, a.status, a.body)
+		}
+	}
+	if status.Witnesses[0].Error == "" {
+		t.Error("the reasons were taken from whoever made the status too")
 	}
 }
 

@@ -4,8 +4,10 @@ import (
 	"context"
 	"net/http"
 	"reflect"
+	"slices"
 	"time"
 
+	"annals/internal/access"
 	"annals/internal/problem"
 
 	"github.com/danielgtaylor/huma/v2"
@@ -22,13 +24,13 @@ type Ledger struct {
 	RecordedAt string      `json:"recorded_at" format:"date-time" doc:"The time of the last entry."`
 	Sequence   uint64      `json:"sequence" doc:"The stream's sequence up to which it is folded."`
 	Trimmed    uint64      `json:"trimmed" doc:"The stream's last sequence that the ledger lets go: what it holds up to there may be gone from the stream. 0: nothing."`
-	TrimHeld   string      `json:"trim_held,omitzero" doc:"Why the stream grows and can't be trimmed at the moment."`
+	TrimHeld   string      `json:"trim_held,omitzero" doc:"Why the stream grows and can't be trimmed at the moment. For who audits or administers all workspaces."`
 	Epoch      uint32      `json:"epoch" doc:"Which stream the sequence is of: each time that it had to be made anew is one more."`
 	Control    uint64      `json:"control" doc:"The number that the next control statement has to have."`
 	Hole       *Hole       `json:"hole,omitzero" doc:"What of the stream is missing, and admitted by no signed gap in the ledger. Unless it is folded it keeps the ledger from recording."`
 	Witnessed  *Witnessing `json:"witnessed,omitzero" nullable:"false" doc:"How far witnesses have cosigned. Absent where the server asks none."`
-	State      string      `json:"state" enum:"recording,waiting,stopped" doc:"recording; waiting: not at the moment, and error says for what; stopped: not before a restart or a newer version."`
-	Error      string      `json:"error,omitzero" doc:"Why nothing is being recorded."`
+	State      string      `json:"state" enum:"recording,waiting,stopped" doc:"recording; waiting: not at the moment; stopped: not before a restart or a newer version."`
+	Error      string      `json:"error,omitzero" doc:"Why nothing is being recorded. For who audits or administers all workspaces, as are the errors of witnesses and of a rebuild."`
 	Erasing    int         `json:"erasing,omitzero" doc:"Erasures that are obeyed, and whose bytes are still being removed from files or the stream."`
 	Salting    int         `json:"salting,omitzero" doc:"Seeds that salted what is erased, and stay until the stream is trimmed: who has one can confirm a guess."`
 	Indexes    Indexes     `json:"indexes"`
@@ -77,7 +79,29 @@ func (a *API) ledger(w http.ResponseWriter, r *http.Request, _ *filter) error {
 	if err := l.Err(); err != nil {
 		out.State, out.Error = "stopped", err.Error()
 	}
+	if access.From(r.Context()).Authorize(access.Audit|access.Admin, access.Everywhere) != nil {
+		out.withoutReasons()
+	}
 	return writeJSON(w, &out)
+}
+
+// withoutReasons leaves that something is wrong and takes away why: the errors name
+// other replicas, their addresses and roots, witnesses' answers, files. They are for
+// who audits or administers the whole ledger, and not for whoever reads one
+// workspace of it, in a browser too.
+func (l *Ledger) withoutReasons() {
+	l.TrimHeld, l.Error = "", ""
+	if l.Witnessed != nil {
+		shown := *l.Witnessed // what Status returned may be others' too
+		shown.Error, shown.Witnesses = "", slices.Clone(shown.Witnesses)
+		for i := range shown.Witnesses {
+			shown.Witnesses[i].Error = ""
+		}
+		l.Witnessed = &shown
+	}
+	if l.Indexes.Rebuilt != nil {
+		l.Indexes.Rebuilt.Error = ""
+	}
 }
 
 // Status is the answer of /healthz and /readyz.
@@ -106,13 +130,25 @@ func (a *API) readyz(w http.ResponseWriter, r *http.Request, _ *filter) error {
 	ctx, cancel := context.WithTimeout(r.Context(), readyTimeout)
 	defer cancel()
 	if err := a.o.Ready(ctx); err != nil {
-		return problem.New(problem.NotReady, "%v", err).From(err)
+		if a.o.Ledger.Err() != nil {
+			return a.notReady("recording has stopped", err)
+		}
+		return a.notReady("recording or signing waits", err)
 	}
 	folded, _ := a.o.Projections.Cursor()
 	if err := a.level(folded); err != nil {
-		return problem.New(problem.NotReady, "%v", err).From(err)
+		return a.notReady("the indexes are behind the ledger", err)
 	}
 	return writeJSON(w, Status{"ready"})
+}
+
+// notReady says why. Where access is configured whoever asks without a token is told
+// the kind alone, and the log the rest, which names peers, replicas and roots.
+func (a *API) notReady(kind string, err error) error {
+	if a.o.Access == nil {
+		return problem.New(problem.NotReady, "%v", err).From(err)
+	}
+	return problem.New(problem.NotReady, "%s; the log says why, and /v1/ledger to who audits or administers all of it", kind).From(err)
 }
 
 func writeJSON(w http.ResponseWriter, v any) error {

@@ -256,7 +256,7 @@ func init() {
 		},
 		{
 			path: "/readyz", id: "readyz", summary: "Reading and recording work",
-			description: "200 once they do; else 503, and the detail says what is missing.",
+			description: "200 once they do; else 503, and the detail says what is missing: where access is configured its kind alone, and the log the rest.",
 			mediaType:   jsonMedia, schema: statusSchema("ready"), access: open, answer: (*API).readyz,
 			problems: []problem.Code{problem.UnknownParameter, problem.NotReady},
 		},

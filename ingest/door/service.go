@@ -48,7 +48,11 @@ type ServiceOptions struct {
 	// FoldTimeout is how long a request for a receipt waits for the ledger to fold a
 	// message that the stream has; 0: 5 s.
 	FoldTimeout time.Duration
-	Version     string // of the program
+	// OnlyKnown gives a receipt to who names the digest of what was published, and to
+	// others the answer that there is none. Set it where access is configured: there
+	// tiles show entries to auditors alone.
+	OnlyKnown bool
+	Version   string // of the program
 }
 
 // Service answers requests on NATS.
@@ -74,8 +78,9 @@ type Service struct {
 // for. A record is published under `activity.`, byte for byte, with the same grade
 // and the same scope of its id as if its producer had published it there. And
 // nobody is told what they don't know already: a receipt shows salt and payload to
-// whoever names the digest of what was published, and to others the entry alone,
-// which tiles show to everybody.
+// whoever names the digest of what was published. Others see the entry alone, as
+// tiles show it to everybody; with [ServiceOptions.OnlyKnown] they see nothing, and
+// an entry is not told from none.
 func Serve(nc *nats.Conn, o ServiceOptions) (*Service, error) {
 	o.Options = o.filled()
 	if o.FoldTimeout == 0 {

@@ -25,7 +25,7 @@ type ReceiptRequest struct {
 
 	// SHA256 is the digest, in hexadecimal, of what was published: of the record, or
 	// of the body that the door made of it. Without it, or with another's, the
-	// receipt shows the entry alone.
+	// receipt shows the entry alone, or there is none ([ServiceOptions.OnlyKnown]).
 	SHA256 string `json:"sha256,omitzero"`
 	// Payload asks for what was published beside the salt.
 	Payload bool `json:"payload,omitzero"`
@@ -69,7 +69,7 @@ func parseReceiptRequest(named string, b []byte) (q ReceiptRequest, digest []byt
 
 // receipt answers with the receipt of an entry, as text.
 func (s *Service) receipt(ctx context.Context, q *ReceiptRequest, digest []byte) ([]byte, string, error) {
-	index, err := s.find(ctx, q)
+	index, err := s.find(ctx, q, digest)
 	if err != nil {
 		return nil, "", err
 	}
@@ -106,12 +106,14 @@ func knows(r *proof.Receipt, digest []byte) bool {
 }
 
 // find finds the entry that a request names. Another workspace's isn't told from
-// none.
-func (s *Service) find(ctx context.Context, q *ReceiptRequest) (index uint64, err error) {
+// none, nor, with OnlyKnown, one of which the digest is not known: that is seen here,
+// before a checkpoint is waited for.
+func (s *Service) find(ctx context.Context, q *ReceiptRequest, digest []byte) (index uint64, err error) {
 	absent := func(what string) error {
 		return problem.New(problem.NoSuchRecord, "the workspace has no entry %s", what)
 	}
 	var e chain.Entry
+	var leaf chain.Leaf // where it is needed
 	var what string
 	switch {
 	case q.ULID != "":
@@ -121,7 +123,7 @@ func (s *Service) find(ctx context.Context, q *ReceiptRequest) (index uint64, er
 		}
 		what = q.ULID
 		_, index := chain.SplitULID(id)
-		leaf, _, err := s.o.Get(index)
+		leaf, _, err = s.o.Get(index)
 		if errors.Is(err, s.o.Absent) || err == nil && leaf.Entry.ULID != id {
 			return 0, absent(what)
 		} else if err != nil {
@@ -139,6 +141,17 @@ func (s *Service) find(ctx context.Context, q *ReceiptRequest) (index uint64, er
 		e = receipt.Entry
 	}
 	if e.Workspace != s.o.Tag(q.Workspace) {
+		return 0, absent(what)
+	}
+	if !s.o.OnlyKnown {
+		return e.Index, nil
+	}
+	if q.ULID == "" {
+		if leaf, _, err = s.o.Get(e.Index); err != nil {
+			return 0, err
+		}
+	}
+	if !knows(proof.NewReceipt(chain.Hash{}, &leaf, true), digest) {
 		return 0, absent(what)
 	}
 	return e.Index, nil

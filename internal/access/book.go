@@ -133,20 +133,19 @@ type Book struct {
 	touched  atomic.Bool // a key was used, and that is not saved
 	changed  chan struct{}
 
-	mu     sync.Mutex           // of whoever changes it
-	keys   []*kept              // in the order of their minting
-	embeds map[string]time.Time // ids of embed tokens that were revoked, until when they are remembered
-
-	embedsEnd  context.Context // ends when an embed token, or a key, is revoked
-	stopEmbeds context.CancelFunc
+	mu   sync.Mutex // of whoever changes it
+	keys []*kept    // in the order of their minting
+	// By workspace: ids of embed tokens that were revoked, until when they are
+	// remembered; and what ends when one is, or a key that names the workspace.
+	embeds  map[string]map[string]time.Time
+	streams map[string]embedStreams
 }
 
 // NewBook returns a book with what [Book] saved before, nil for an empty one. save
 // is given all that there is to keep, and must not return before it is durable; it
 // holds no key, only hashes.
 func NewBook(saved []byte, save func([]byte) error) (*Book, error) {
-	b := &Book{save: save, changed: make(chan struct{}, 1), embeds: map[string]time.Time{}}
-	b.endEmbeds()
+	b := &Book{save: save, changed: make(chan struct{}, 1), embeds: map[string]map[string]time.Time{}, streams: map[string]embedStreams{}}
 	if saved != nil {
 		if err := b.parse(saved); err != nil {
 			return nil, err
@@ -232,7 +231,7 @@ func (b *Book) Revoke(id string, within Workspaces, by string, now time.Time) (K
 	}
 	b.index()
 	old.end()
-	b.endEmbeds()
+	b.endEmbedsOf(old.Workspaces)
 	b.change()
 	return revoked.shown(), nil
 }

@@ -7,6 +7,7 @@ import (
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/hex"
+	"maps"
 	"net/http"
 	"net/url"
 	"slices"
@@ -127,12 +128,12 @@ func (g *Gate) embed(r *http.Request, token string) (*Principal, error) {
 }
 
 // embedAlive reports whether neither a token nor the key that made it was revoked.
-// What it returns ends when some token or that key is: streams begin anew then, or
-// don't.
+// What it returns ends when a token of its workspace is, or a key that names the
+// workspace: streams begin anew then, or don't.
 func (b *Book) embedAlive(e *Embed) (context.Context, bool) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if _, revoked := b.embeds[e.Workspace+"/"+e.ID]; revoked {
+	if _, revoked := b.embeds[e.Workspace][e.ID]; revoked {
 		return nil, false
 	}
 	for _, k := range b.keys {
@@ -140,45 +141,85 @@ func (b *Book) embedAlive(e *Embed) (context.Context, bool) {
 			return nil, false
 		}
 	}
-	return b.embedsEnd, true
+	s, ok := b.streams[e.Workspace]
+	if !ok {
+		s.ends, s.end = context.WithCancel(context.Background())
+		b.streams[e.Workspace] = s
+	}
+	return s.ends, true
 }
 
-// maxRevoked is how many embed tokens may be revoked in a day one by one.
-const maxRevoked = 10_000
+// embedStreams are the streams of one workspace's embed tokens.
+type embedStreams struct {
+	ends context.Context
+	end  context.CancelFunc
+}
+
+// How many embed tokens may be revoked in a day one by one: of a workspace, so that
+// nobody takes another's room, and of all together, so that who may name any
+// workspace can't fill the memory either.
+const (
+	maxRevoked        = 1_000
+	maxRevokedOverall = 100 * maxRevoked
+)
 
 // RevokeEmbed ends a workspace's embed token by its id. Whether there is one is not
-// known here; it is remembered for a day, as long as any lives.
+// known here; it is remembered for a day, as long as any lives. One that is
+// remembered already stays as it is.
 func (b *Book) RevokeEmbed(workspace, id string, now time.Time) error {
 	if !validID(id) {
 		return &InvalidError{"id", "an embed token's id has 16 hexadecimal digits"}
 	}
-	id = workspace + "/" + id
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	for id, until := range b.embeds {
-		if until.Before(now) {
-			delete(b.embeds, id)
-		}
+	overall := b.forget(now)
+	of := b.embeds[workspace]
+	if _, before := of[id]; before {
+		return nil
 	}
-	_, before := b.embeds[id]
-	if len(b.embeds) >= maxRevoked && !before {
+	if len(of) >= maxRevoked || overall >= maxRevokedOverall {
 		return &InvalidError{"id", "as many embed tokens were revoked today as can be remembered; revoke the key that made them"}
 	}
-	b.embeds[id] = now.Add(MaxEmbedLife).UTC().Truncate(time.Second)
+	if of == nil {
+		of = map[string]time.Time{}
+		b.embeds[workspace] = of
+	}
+	of[id] = now.Add(MaxEmbedLife).UTC().Truncate(time.Second)
 	if err := b.write(); err != nil {
-		if !before {
-			delete(b.embeds, id)
-		}
+		delete(of, id)
 		return err
 	}
-	b.endEmbeds()
+	b.endEmbeds(workspace)
 	return nil
 }
 
-// endEmbeds ends the streams of all embed tokens. Call it with b.mu held.
-func (b *Book) endEmbeds() {
-	if b.stopEmbeds != nil {
-		b.stopEmbeds()
+// forget forgets the revocations of tokens that have expired since, and returns how
+// many there are still. Call it with b.mu held.
+func (b *Book) forget(now time.Time) (left int) {
+	for workspace, of := range b.embeds {
+		maps.DeleteFunc(of, func(_ string, until time.Time) bool { return until.Before(now) })
+		if len(of) == 0 {
+			delete(b.embeds, workspace)
+		}
+		left += len(of)
 	}
-	b.embedsEnd, b.stopEmbeds = context.WithCancel(context.Background())
+	return left
+}
+
+// endEmbeds ends the streams of a workspace's embed tokens. Call it with b.mu held.
+func (b *Book) endEmbeds(workspace string) {
+	if s, ok := b.streams[workspace]; ok {
+		s.end()
+		delete(b.streams, workspace)
+	}
+}
+
+// endEmbedsOf ends the streams of the embed tokens of some workspaces. Call it with
+// b.mu held.
+func (b *Book) endEmbedsOf(workspaces Workspaces) {
+	for workspace := range b.streams {
+		if workspaces.Name(workspace) {
+			b.endEmbeds(workspace)
+		}
+	}
 }

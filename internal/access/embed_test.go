@@ -1,7 +1,9 @@
 package access
 
 import (
+	"context"
 	"errors"
+	"fmt"
 	"net/http"
 	"testing"
 	"time"
@@ -76,5 +78,90 @@ func TestEmbedEnds(t *testing.T) {
 	}
 	if n := len(b.embeds); n != 1 {
 		t.Errorf("%d are remembered after a day", n)
+	}
+}
+
+// TestRevocationsAreTheirWorkspacesOwn: who revokes in one workspace, made up ids
+// too, keeps no other from revoking and cuts no other's streams; and what is revoked
+// twice is written down and ended once.
+func TestRevocationsAreTheirWorkspacesOwn(t *testing.T) {
+	d := &disk{}
+	saves := 0
+	b, err := NewBook(nil, func(text []byte) error {
+		saves++
+		return d.save(text)
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	stream := func(b *Book, workspace, id string) context.Context {
+		t.Helper()
+		ends, ok := b.embedAlive(&Embed{Workspace: workspace, ID: id})
+		if !ok {
+			t.Fatalf("the token %s of %s was revoked", id, workspace)
+		}
+		return ends
+	}
+	own, others := stream(b, "ws_a", "00000000000000aa"), stream(b, "ws_b", "00000000000000bb")
+	madeUp := func(i int) string { return fmt.Sprintf("%016x", 1_000_000+i) }
+	const most = 10 // one by one, the rest were before
+	b.embeds["ws_a"] = map[string]time.Time{}
+	for i := most; i < maxRevoked; i++ {
+		b.embeds["ws_a"][madeUp(i)] = now.Add(MaxEmbedLife)
+	}
+	for i := range most {
+		if err := b.RevokeEmbed("ws_a", madeUp(i), now); err != nil {
+			t.Fatalf("after %d: %v", i, err)
+		}
+	}
+	if own.Err() == nil || others.Err() != nil {
+		t.Errorf("the streams of the workspace: %v, of another: %v", own.Err(), others.Err())
+	}
+	var full *InvalidError
+	if err := b.RevokeEmbed("ws_a", "00000000000000aa", now); !errors.As(err, &full) {
+		t.Errorf("one more than can be remembered: %v", err)
+	}
+	own, before := stream(b, "ws_a", "00000000000000aa"), saves
+	if err := b.RevokeEmbed("ws_a", madeUp(0), now.Add(time.Hour)); err != nil || saves != before || own.Err() != nil {
+		t.Errorf("revoked again: %v, written %d times more, streams: %v", err, saves-before, own.Err())
+	}
+	if err := b.RevokeEmbed("ws_b", "00000000000000bb", now); err != nil {
+		t.Errorf("another workspace's: %v", err)
+	}
+	if own.Err() != nil || others.Err() == nil {
+		t.Errorf("the streams of the full workspace: %v, of the other: %v", own.Err(), others.Err())
+	}
+	// A key's end is that of the streams where it could make tokens, and of no others.
+	k, _ := add(t, b, "one", "ws_b")
+	others = stream(b, "ws_b", "00000000000000cc")
+	if _, err := b.Revoke(k.ID, workspaces(t, "*"), "test", now); err != nil {
+		t.Fatal(err)
+	}
+	if own.Err() != nil || others.Err() == nil {
+		t.Errorf("after a key of ws_b: the streams of ws_a: %v, of ws_b: %v", own.Err(), others.Err())
+	}
+	// A restart remembers all of them, each in its workspace.
+	again := mustBook(t, d)
+	if n := len(again.embeds["ws_a"]); n != maxRevoked || len(again.embeds["ws_b"]) != 1 {
+		t.Errorf("after a restart: %d of ws_a, %d of ws_b", n, len(again.embeds["ws_b"]))
+	}
+	if err := again.RevokeEmbed("ws_a", "00000000000000aa", now.Add(MaxEmbedLife+time.Second)); err != nil {
+		t.Errorf("a day later: %v", err)
+	}
+}
+
+// TestRevocationsOverall: who may name any workspace fills no memory.
+func TestRevocationsOverall(t *testing.T) {
+	b := mustBook(t, &disk{})
+	for ws := range maxRevokedOverall / maxRevoked {
+		of := map[string]time.Time{}
+		for i := range maxRevoked {
+			of[fmt.Sprintf("%016x", i)] = now.Add(time.Hour)
+		}
+		b.embeds[fmt.Sprint("ws_", ws)] = of
+	}
+	var full *InvalidError
+	if err := b.RevokeEmbed("ws_new", "00000000000000aa", now); !errors.As(err, &full) {
+		t.Errorf("one more than can be remembered: %v", err)
 	}
 }

@@ -3,6 +3,7 @@ package access
 import (
 	"encoding/hex"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/go-json-experiment/json"
@@ -15,7 +16,7 @@ const savedVersion = 1
 type savedBook struct {
 	Version int                  `json:"version"`
 	Keys    []savedKey           `json:"keys"`
-	Embeds  map[string]time.Time `json:"revoked_embed_tokens,omitzero"`
+	Embeds  map[string]time.Time `json:"revoked_embed_tokens,omitzero"` // WORKSPACE/ID
 }
 
 type savedKey struct {
@@ -44,8 +45,13 @@ type savedTold struct {
 // print is all that is kept of the keys. Call it with b.mu held.
 func (b *Book) print() ([]byte, error) {
 	saved := savedBook{Version: savedVersion, Keys: []savedKey{}}
-	if len(b.embeds) > 0 {
-		saved.Embeds = b.embeds
+	for workspace, of := range b.embeds {
+		for id, until := range of {
+			if saved.Embeds == nil {
+				saved.Embeds = map[string]time.Time{}
+			}
+			saved.Embeds[workspace+"/"+id] = until
+		}
 	}
 	for _, held := range b.keys {
 		k := held.shown()
@@ -70,8 +76,15 @@ func (b *Book) parse(text []byte) error {
 	if saved.Version != savedVersion {
 		return fmt.Errorf("it has version %d, and this program reads version %d", saved.Version, savedVersion)
 	}
-	if saved.Embeds != nil {
-		b.embeds = saved.Embeds
+	for name, until := range saved.Embeds {
+		workspace, id, _ := strings.Cut(name, "/")
+		if !validWorkspace(workspace) || !validID(id) {
+			return fmt.Errorf("the revoked embed token %q: a workspace, / and %d hexadecimal digits are one", name, 2*idSize)
+		}
+		if b.embeds[workspace] == nil {
+			b.embeds[workspace] = map[string]time.Time{}
+		}
+		b.embeds[workspace][id] = until
 	}
 	ids, digests := map[string]bool{}, map[digest]bool{}
 	for i := range saved.Keys {

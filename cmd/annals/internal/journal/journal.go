@@ -64,6 +64,7 @@ type Journal struct {
 	o Options
 
 	mu      sync.Mutex
+	start   *Record // how the server was started, until it is told; nil: it is
 	refused []*tally
 	used    []*tally
 }
@@ -128,9 +129,12 @@ func count(all []*tally, who, what, where, address string) []*tally {
 	return all
 }
 
-// Configured tells how the server was started.
-func (j *Journal) Configured(ctx context.Context, how map[string]any) {
-	j.tell(ctx, Record{Type: TypeConfigured, ID: newID(), At: time.Now(), Data: how})
+// Configured notes how the server was started. Run tells it, under an id that stays:
+// what was told twice is a duplicate.
+func (j *Journal) Configured(how map[string]any) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	j.start = &Record{Type: TypeConfigured, ID: newID(), At: time.Now(), Data: how}
 }
 
 // Run tells what there is to tell, until ctx ends, and then the rest.
@@ -141,6 +145,7 @@ func (j *Journal) Run(ctx context.Context) {
 	// What is being told is told to its end: it would be told a second time else.
 	ctx = context.WithoutCancel(ctx)
 	for {
+		j.started(ctx)
 		j.changes(ctx)
 		select {
 		case <-j.o.Book.Changed():
@@ -149,10 +154,27 @@ func (j *Journal) Run(ctx context.Context) {
 		case <-stop:
 			last, cancel := context.WithTimeout(ctx, 5*time.Second)
 			defer cancel()
+			j.started(last)
 			j.changes(last)
 			j.counted(last)
 			return
 		}
+	}
+}
+
+// started tells how the server was started. A stream that is away at that moment is
+// told when it is back.
+func (j *Journal) started(ctx context.Context) {
+	j.mu.Lock()
+	r := j.start
+	j.mu.Unlock()
+	if r == nil || !j.tell(ctx, *r) {
+		return
+	}
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	if j.start == r {
+		j.start = nil
 	}
 }
 

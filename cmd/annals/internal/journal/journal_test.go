@@ -126,3 +126,60 @@ func TestChangesWait(t *testing.T) {
 		t.Errorf("%s", l.told)
 	}
 }
+
+// TestStartWaits: how the server was started is told when the stream is back, once,
+// and under one id however often that was tried.
+func TestStartWaits(t *testing.T) {
+	tried, away := make(chan string), errors.New("the stream is away")
+	answer := make(chan error)
+	b, err := access.NewBook(nil, func([]byte) error { return nil })
+	if err != nil {
+		t.Fatal(err)
+	}
+	j := New(Options{Book: b, Every: time.Millisecond, Logger: slog.New(slog.DiscardHandler), Publish: func(_ context.Context, r Record) error {
+		text, err := r.Bytes()
+		tried <- string(text)
+		return errors.Join(err, <-answer)
+	}})
+	j.Configured(map[string]any{"listen": "127.0.0.1:1"})
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		j.Run(ctx)
+	}()
+	first := <-tried
+	if !strings.Contains(first, `"type":"access.configured"`) || !strings.Contains(first, "127.0.0.1:1") {
+		t.Errorf("%s", first)
+	}
+	answer <- away
+	for range 2 {
+		if again := <-tried; again != first {
+			t.Errorf("first %s, then %s", first, again)
+		}
+		answer <- away
+	}
+	<-tried
+	cancel() // while it is being told: that is told to its end
+	answer <- nil
+	select {
+	case more := <-tried:
+		t.Errorf("told once more: %s", more)
+		answer <- nil
+		<-done
+	case <-done:
+	}
+
+	// A stream that comes back last of all is told at the end.
+	l := &ledger{fails: away}
+	j, _ = journal(t, l, false)
+	j.Configured(nil)
+	j.started(t.Context())
+	l.fails = nil
+	ctx, cancel = context.WithCancel(t.Context())
+	cancel()
+	j.Run(ctx)
+	if len(l.told) != 1 {
+		t.Errorf("%s", l.told)
+	}
+}

@@ -148,8 +148,8 @@ func (s *Service) keepUsed() {
 	if s.book == nil {
 		return
 	}
+	s.journal.Configured(s.configured())
 	s.stopJournal = beside(func(ctx context.Context) error {
-		s.journal.Configured(context.WithoutCancel(ctx), s.configured())
 		s.journal.Run(ctx)
 		return nil
 	})

@@ -1,6 +1,8 @@
 package service
 
 import (
+	"crypto/sha256"
+	"fmt"
 	"io"
 	"net/http"
 	"os"
@@ -13,6 +15,10 @@ import (
 	"annals/cmd/annals/internal/client"
 	"annals/cmd/annals/internal/durable"
 	"annals/internal/access"
+	"annals/ledger/proof"
+
+	"github.com/go-json-experiment/json"
+	"github.com/nats-io/nats.go"
 )
 
 // asking is a client of a service.
@@ -148,5 +154,45 @@ func TestGradeIsFound(t *testing.T) {
 		if status != http.StatusOK || !strings.Contains(body, actor) || !strings.Contains(body, `"total":1`) || !strings.Contains(body, `"producer":"test"`) || strings.Contains(body, token) {
 			t.Errorf("%s: %d %s", grade, status, body)
 		}
+	}
+}
+
+// TestAskedOnNATS: with access, who asks on NATS without knowing what was published
+// is shown nothing of it; without, the entry alone.
+func TestAskedOnNATS(t *testing.T) {
+	for _, guarded := range []bool{false, true} {
+		o := options(filepath.Join(t.TempDir(), "data"))
+		if guarded {
+			giveAccess(t, o.Data)
+		}
+		s := mustStart(t, o)
+		nc, err := nats.Connect(s.NATSURL())
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer nc.Close()
+		ask := func(subject, body string) string {
+			t.Helper()
+			m, err := nc.Request(subject, []byte(body), 20*time.Second)
+			if err != nil {
+				t.Fatal(err)
+			}
+			return string(m.Data)
+		}
+		record := recordNamed("asked")
+		var recorded struct{ Items []struct{ Sequence uint64 } }
+		if err := json.Unmarshal([]byte(ask("annals.api.record.ws_7", record)), &recorded, json.MatchCaseInsensitiveNames(true)); err != nil || len(recorded.Items) != 1 {
+			t.Fatalf("%v %+v", err, recorded)
+		}
+		request := fmt.Sprintf(`{"sequence":%d`, recorded.Items[0].Sequence)
+		stranger := ask("annals.api.receipt.ws_7", request+"}")
+		if strings.Contains(stranger, "no_such_record") != guarded {
+			t.Errorf("access %t, a stranger: %s", guarded, stranger)
+		}
+		knowing := ask("annals.api.receipt.ws_7", request+fmt.Sprintf(`,"sha256":"%x"}`, sha256.Sum256([]byte(record))))
+		if _, err := proof.ParseReceipt([]byte(knowing)); err != nil {
+			t.Errorf("access %t, who knows it: %v: %s", guarded, err, knowing)
+		}
+		mustClose(t, s)
 	}
 }

@@ -24,7 +24,7 @@ func (s *Service) answer() error {
 		Options: door.Options{
 			Publish: s.through(s.unvouched), Await: s.pump.await, Get: s.ledger.Get, Receipts: s.api.Receipts, Logger: s.o.Logger,
 		},
-		Tag: s.ledger.Tag, Absent: ledger.ErrNotFound, Version: s.o.Version,
+		Tag: s.ledger.Tag, Absent: ledger.ErrNotFound, OnlyKnown: s.gate != nil, Version: s.o.Version,
 	})
 	return err
 }
