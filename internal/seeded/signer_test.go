@@ -26,7 +26,7 @@ var signerBugs = []bug{
 	},
 	{
 		part: "signer", name: "the last checkpoint of a retired key is lost",
-		file: "cmd/annals/internal/signer/sign.go", old: "	return s.publish(next, retires(named, last.Size, head.Size))", new: "	return s.publish(next, false)",
+		file: "cmd/annals/internal/signer/sign.go", old: "	return s.publish(next, retires(named, last.Size, size))", new: "	return s.publish(next, false)",
 		tests: "./cmd/annals/internal/signer",
 	},
 }
