@@ -31,6 +31,7 @@ type bug struct {
 	// names; "" runs all.
 	tests string
 	run   string
+	race  bool // found by the race detector: otherwise as chance has it
 }
 
 // root is the module's.
@@ -105,6 +106,9 @@ func plant(t *testing.T, b *bug) (overlay string) {
 func runTests(t *testing.T, b *bug, flags ...string) ([]byte, error) {
 	t.Helper()
 	args := append([]string{"test", "-short", "-failfast", "-vet=off", "-timeout", "3m"}, flags...)
+	if b.race {
+		args = append(args, "-race")
+	}
 	if b.run != "" {
 		args = append(args, "-run", b.run)
 	}

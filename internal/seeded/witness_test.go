@@ -27,7 +27,7 @@ var witnessBugs = []bug{
 	{
 		part: "witness", name: "check and keep are two steps",
 		file: "cmd/annals/internal/witness/witness.go", old: "	l.mu.Lock()\n	defer l.mu.Unlock()\n	if l.failed != nil {", new: "	if l.failed != nil {",
-		tests: "./cmd/annals/internal/witness", run: "TestRace",
+		tests: "./cmd/annals/internal/witness", run: "TestRace", race: true,
 	},
 	{
 		part: "witness", name: "cosignatures of other checkpoints count",
