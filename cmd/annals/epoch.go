@@ -6,6 +6,7 @@ import (
 
 	"annals/cmd/annals/internal/natscontext"
 	"annals/cmd/annals/internal/service"
+	"annals/ledger/chain"
 
 	"github.com/spf13/cobra"
 )
@@ -77,7 +78,7 @@ func (a *app) runEpoch(ctx context.Context, f *epochFlags) error {
 	if f.target != (natscontext.Target{}) {
 		f.o.Cluster = &f.target
 	}
-	signers, err := operatorKeys(f.keys)
+	signers, err := keysIn(f.keys, chain.RoleOperator)
 	if err != nil {
 		return err
 	}

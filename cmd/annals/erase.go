@@ -5,13 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
-	"path/filepath"
 	"strings"
 
 	"annals/cmd/annals/internal/client"
 	"annals/cmd/annals/internal/control"
-	"annals/cmd/annals/internal/datadir"
-	"annals/cmd/annals/internal/keys"
 	"annals/ledger/chain"
 
 	"github.com/spf13/cobra"
@@ -137,7 +134,11 @@ func (a *app) runErase(ctx context.Context, f *eraseFlags) error {
 		}
 		return errors.New("nothing was erased: look at what would go, and run it again with --yes")
 	}
-	signers, err := f.signers(s.Role)
+	role, err := chain.ParseRole(s.Role)
+	if err != nil {
+		return err
+	}
+	signers, err := signersOf(f.data, f.keys, role)
 	if err != nil {
 		return err
 	}
@@ -190,53 +191,14 @@ func submitErase(ctx context.Context, c *client.Client, at *control.Standing, s 
 		if now.Ledger != at.Ledger {
 			return answer, errors.New("the server serves another ledger than a moment ago; nothing was signed")
 		}
-		var p *client.Problem
-		for _, together := range signers {
-			answer, err = control.Submit(ctx, c, control.SealErase(now, s, e, words, together...))
-			if !errors.As(err, &p) || p.Code != "control_refused" {
-				break // another key would not do better
-			}
-		}
-		if !errors.As(err, &p) || p.Code != "control_raced" {
+		answer, err = submitSigned(ctx, c, signers, func(together []chain.Signer) []byte {
+			return control.SealErase(now, s, e, words, together...)
+		})
+		if !raced(err) {
 			return answer, err
 		}
 	}
 	return answer, errors.New("other control messages came first each time; nothing was erased")
-}
-
-// signers are the keys of the role that signs erasures: those that were named sign
-// together, of those in the folder the one that the ledger takes.
-func (f *eraseFlags) signers(name string) (signers [][]chain.Signer, err error) {
-	role, err := chain.ParseRole(name)
-	if err != nil {
-		return nil, err
-	}
-	if len(f.keys) > 0 {
-		var together []chain.Signer
-		for _, file := range f.keys {
-			p, err := keys.Open(file, role)
-			if err != nil {
-				return nil, err
-			}
-			s, _ := p.Signer()
-			together = append(together, s)
-		}
-		return [][]chain.Signer{together}, nil
-	}
-	dir := filepath.Join(f.data, datadir.Keys)
-	folder, err := keys.Load(dir)
-	if err != nil {
-		return nil, err
-	}
-	for _, p := range folder.List() {
-		if s, ok := p.Signer(); ok && p.Role == role {
-			signers = append(signers, []chain.Signer{s})
-		}
-	}
-	if len(signers) == 0 {
-		return nil, fmt.Errorf("%s holds no key of the role %s, which signs erasures here; name the files with --key", dir, role)
-	}
-	return signers, nil
 }
 
 // entries counts entries.

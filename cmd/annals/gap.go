@@ -4,13 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"path/filepath"
 	"strings"
 
 	"annals/cmd/annals/internal/client"
 	"annals/cmd/annals/internal/control"
-	"annals/cmd/annals/internal/datadir"
-	"annals/cmd/annals/internal/keys"
 	"annals/ledger/chain"
 
 	"github.com/spf13/cobra"
@@ -95,7 +92,7 @@ func (a *app) runGap(ctx context.Context, f *gapFlags) error {
 	case f.first == 0 && !f.yes:
 		return fmt.Errorf("nothing was signed; when nobody has these messages any more, run it again with --first %d --last %d --reason TEXT", hole.First, hole.Last)
 	}
-	signers, err := f.signers()
+	signers, err := signersOf(f.data, f.keys, chain.RoleOperator)
 	if err != nil {
 		return err
 	}
@@ -115,15 +112,10 @@ func (a *app) runGap(ctx context.Context, f *gapFlags) error {
 // where another control message came first.
 func submitGap(ctx context.Context, c *client.Client, f *gapFlags, at *control.Standing, hole control.Hole, signers [][]chain.Signer) (answer control.Answer, err error) {
 	for try := 0; try < gapTries; try++ {
-		for _, together := range signers {
-			answer, err = control.Submit(ctx, c, control.SealGap(at, &hole, f.reason, together...))
-			var p *client.Problem
-			if !errors.As(err, &p) || p.Code != "control_refused" {
-				break // another key would not do better
-			}
-		}
-		var p *client.Problem
-		if !errors.As(err, &p) || p.Code != "control_raced" {
+		answer, err = submitSigned(ctx, c, signers, func(together []chain.Signer) []byte {
+			return control.SealGap(at, &hole, f.reason, together...)
+		})
+		if !raced(err) {
 			return answer, err
 		}
 		now, err := control.Look(ctx, c)
@@ -136,47 +128,6 @@ func submitGap(ctx context.Context, c *client.Client, f *gapFlags, at *control.S
 		at = now
 	}
 	return answer, err
-}
-
-// signers are the operator's keys: those that were named sign together, of those
-// in the folder the one that the ledger takes, for it knows which is in force.
-func (f *gapFlags) signers() (signers [][]chain.Signer, err error) {
-	if len(f.keys) > 0 {
-		together, err := operatorKeys(f.keys)
-		return [][]chain.Signer{together}, err
-	}
-	dir := filepath.Join(f.data, datadir.Keys)
-	folder, err := keys.Load(dir)
-	if err != nil {
-		return nil, err
-	}
-	for _, p := range folder.List() {
-		if s, ok := p.Signer(); ok && p.Role == chain.RoleOperator {
-			signers = append(signers, []chain.Signer{s})
-		}
-	}
-	if len(signers) == 0 {
-		return nil, fmt.Errorf("%s holds no operator's key; name its file with --key", dir)
-	}
-	return signers, nil
-}
-
-// operatorKeyFlag adds the flag that names private keys which are kept elsewhere.
-func operatorKeyFlag(cmd *cobra.Command, files *[]string) {
-	cmd.Flags().StringSliceVar(files, "key", nil, "the `FILES` of the operator's private keys, where they aren't in the data folder; all of them sign")
-}
-
-// operatorKeys reads private keys.
-func operatorKeys(files []string) (signers []chain.Signer, err error) {
-	for _, file := range files {
-		p, err := keys.Open(file, chain.RoleOperator)
-		if err != nil {
-			return nil, err
-		}
-		s, _ := p.Signer()
-		signers = append(signers, s)
-	}
-	return signers, nil
 }
 
 // plural counts things.
