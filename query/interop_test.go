@@ -162,7 +162,7 @@ func TestFsck(t *testing.T) {
 // TestFsckMillion is [TestFsck] at a million.
 func TestFsckMillion(t *testing.T) {
 	if !*million {
-		t.SkipNow()
+		t.Skip("NOT RUN without -million: it takes a minute and a half")
 	}
 	signs := newSigning(t)
 	s := serve(t, signs.options())

@@ -13,7 +13,7 @@ import (
 // ledger is too small for.
 func TestTileOfLevel2(t *testing.T) {
 	if testing.Short() {
-		t.Skip("it makes a ledger of 66,000 entries")
+		t.Skip("NOT RUN with -short: it makes a ledger of 66,000 entries")
 	}
 	h := newHouse(t, "large", "annals.example/large")
 	lines := strings.Repeat(`{"type":"a","actor":{"id":"u"}}`+"\n", 1000)
