@@ -162,7 +162,7 @@ func (w *writer) destroy(db *pebble.DB, r *chain.Result, f *chain.Folded) error 
 		return nil
 	}
 	switch chain.ControlType(e.Code) {
-	case chain.ControlErase:
+	case chain.ControlErase, chain.ControlExpire:
 		if err := w.erase(db, r, e); err != nil {
 			return err
 		}

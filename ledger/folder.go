@@ -76,6 +76,10 @@ func (p *pipeline) pass(r run) {
 // all the same.
 func (f *folder) fold(prepared []chain.Prepared) applied {
 	known, err := f.known(prepared)
+	var evidence *ErasureError
+	if errors.As(err, &evidence) {
+		return applied{err: evidence}
+	}
 	if err != nil {
 		return applied{err: &StorageError{Err: err}}
 	}

@@ -52,7 +52,7 @@ var (
 	keyFormat = []byte("format")
 )
 
-const formatVersion = "annals ledger 4"
+const formatVersion = "annals ledger 5"
 
 const entryKeySize = 1 + 8 + 1
 

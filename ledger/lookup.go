@@ -13,8 +13,8 @@ import (
 )
 
 // known looks up what the fold needs to know: heads, originals, roots.
-func (f *folder) known(prepared []chain.Prepared) (chain.Known, error) {
-	known := chain.Known{Heads: f.heads, Roots: map[uint64]chain.Hash{}, Reached: map[uint64]uint64{}}
+func (f *folder) known(prepared []chain.Prepared) (known chain.Known, err error) {
+	known = chain.Known{Heads: f.heads, Roots: map[uint64]chain.Hash{}, Reached: map[uint64]uint64{}}
 	var last chain.Hash
 	for i := range prepared {
 		p := &prepared[i]
@@ -24,12 +24,13 @@ func (f *folder) known(prepared []chain.Prepared) (chain.Known, error) {
 			}
 			last = tag
 		}
-		if erase, ok := p.Selects(); ok {
-			selected, err := f.selected(&erase)
-			if err != nil {
+		if s, ok := p.Selects(); ok {
+			if known.Selected, err = f.selected(&s); err != nil {
 				return known, err
 			}
-			known.Selected = selected
+			if known.Holds, err = f.holds(s.Workspace); err != nil {
+				return known, err
+			}
 		}
 		if size, needed := p.Condition(); needed && size <= f.state.Size {
 			root, err := rootAt(f.db, size)
@@ -45,10 +46,10 @@ func (f *folder) known(prepared []chain.Prepared) (chain.Known, error) {
 	return known, f.originals(prepared)
 }
 
-// selected reads the entries that an erasure selects, as far as there are any.
-func (f *folder) selected(erase *chain.Erase) (map[uint64]chain.Selected, error) {
+// selected reads the entries that a statement selects, as far as there are any.
+func (f *folder) selected(statement *chain.Selecting) (map[uint64]chain.Selected, error) {
 	selected := map[uint64]chain.Selected{}
-	for index := range erase.Indexes() {
+	for index := range chain.Indexes(statement.Ranges) {
 		if index >= f.state.Size {
 			break
 		}
@@ -56,9 +57,55 @@ func (f *folder) selected(erase *chain.Erase) (map[uint64]chain.Selected, error)
 		if err != nil {
 			return nil, err
 		}
-		selected[index] = e.Selected(chain.LeafHash(raw))
+		s := e.Selected(chain.LeafHash(raw))
+		if statement.Types && e.Kind.HasRecord() {
+			if s.Type, s.Gone, err = f.typeOf(index); err != nil {
+				return nil, err
+			}
+		}
+		selected[index] = s
 	}
 	return selected, nil
+}
+
+// typeOf returns the type of an entry's record, by what it commits to: what somebody
+// has changed in this folder must not decide whether it expires. gone says that the
+// record is erased.
+func (f *folder) typeOf(index uint64) (typ string, gone bool, err error) {
+	if _, err := stillThere(f.db, f.state.Ledger(), index, f.state.Size); err != nil {
+		return "", false, err
+	}
+	b, closer, err := f.db.Get(entryKey(index, partPayload))
+	if errors.Is(err, pebble.ErrNotFound) {
+		return "", true, nil
+	}
+	if err != nil {
+		return "", false, err
+	}
+	defer closer.Close()
+	payload, err := chain.ParsePayload(b)
+	leaf := chain.Leaf{Entry: chain.Entry{Kind: chain.KindRecord}, Payload: &payload}
+	return leaf.Type(), false, err
+}
+
+// holds reads what the holds that stand under a tag cover.
+func (f *folder) holds(tag chain.Hash) (map[uint64]chain.Hold, error) {
+	holds := map[uint64]chain.Hold{}
+	for _, by := range f.state.Holds().Of(tag) {
+		if by.Whole {
+			continue
+		}
+		e, err := entryAt(f.db, by.At)
+		if err != nil {
+			return nil, err
+		}
+		h, ok := e.Hold()
+		if !ok {
+			return nil, damaged(by.At, "the state says that it is a hold, and it is none")
+		}
+		holds[by.At] = h
+	}
+	return holds, nil
 }
 
 // reachedAt returns the stream sequence that the first size entries reach.

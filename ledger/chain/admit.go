@@ -41,7 +41,7 @@ func (s *State) admit(m *Message, fits bool, known *Known) (State, frame, Statem
 		err = next.hold(m, &fr, &st)
 	}
 	if err == nil && known != nil {
-		err = s.meets(&st, known)
+		err = s.meets(&st, Millis(s.Millis, s.Wall, m.Time), known)
 	}
 	if err == nil && st.Type == ControlGap {
 		err = next.admitGap(m, &st)
@@ -96,7 +96,7 @@ func (s *State) hold(m *Message, fr *frame, st *Statement) (err error) {
 	switch {
 	case s.Size == 1 && st.Type != ControlSeed:
 		return refused(CodeControlBody, "entry 1 is seed 0")
-	case len(fr.private) > 0 && (st.Type == ControlMark || st.Type == ControlTrim):
+	case len(fr.private) > 0 && (st.Type == ControlMark || st.Type == ControlTrim || st.Type == ControlExpire):
 		// Of the others it is a secret, or says in words why.
 		return refused(CodeControlBody, "a private part of %d bytes", len(fr.private))
 	}
@@ -115,6 +115,14 @@ func (s *State) hold(m *Message, fr *frame, st *Statement) (err error) {
 		err = s.trim(st)
 	case ControlErase:
 		err = s.erase(st)
+	case ControlExpire:
+		err = s.expire(st)
+	case ControlRetention:
+		err = s.retain(st)
+	case ControlHold:
+		err = s.place(st)
+	case ControlRelease:
+		err = s.release(st)
 	default:
 		err = errors.New("a second genesis")
 	}
@@ -129,14 +137,14 @@ func (s *State) hold(m *Message, fr *frame, st *Statement) (err error) {
 }
 
 // meets is check 10: that the ledger is, or was, what the statement was signed for.
-// s is the state before the statement.
-func (s *State) meets(st *Statement, known *Known) error {
+// s is the state before the statement, and millis the time that its entry has.
+func (s *State) meets(st *Statement, millis int64, known *Known) error {
 	size, needed := st.condition()
 	reaches := st.Type == ControlTrim || st.Type == ControlGap
 	switch {
 	case st.Type == ControlMark:
 		return nil
-	case !needed && (reaches || st.Type == ControlEpoch || st.Type == ControlErase):
+	case !needed && (reaches || st.Type == ControlEpoch || st.selecting()):
 		return refused(CodeControlCondition, "it names no size and root")
 	case !needed:
 		return nil
@@ -155,8 +163,8 @@ func (s *State) meets(st *Statement, known *Known) error {
 	case root != st.Root:
 		return refused(CodeControlCondition, "it names another root at size %d than %s", size, root)
 	}
-	if st.Type == ControlErase {
-		return s.selects(st, known)
+	if st.selecting() {
+		return s.selects(st, millis, known)
 	}
 	if least, within := st.least(); reaches && least != reached {
 		return refused(CodeControlCondition, "at size %d the ledger reaches message %d, not %d", size, reached, least)
@@ -164,6 +172,19 @@ func (s *State) meets(st *Statement, known *Known) error {
 		return refused(CodeControlCondition, "size %d is before the epoch", size)
 	}
 	return nil
+}
+
+// selecting reports whether a statement selects entries by the state that its signer
+// saw. Its body parses.
+func (st *Statement) selecting() bool {
+	switch st.Type {
+	case ControlErase, ControlExpire:
+		return true
+	case ControlHold:
+		h, err := ParseHold(st.Body)
+		return err == nil && h.Ranges != nil
+	}
+	return false
 }
 
 // least returns the sequence, and its epoch, that a trim or a gap notice says its

@@ -11,14 +11,18 @@ type ControlType uint16
 // The control types of fold version 1. A signed statement of any other type
 // stops the fold: a program that doesn't know it must not guess.
 const (
-	ControlGenesis ControlType = 1
-	ControlSeed    ControlType = 2
-	ControlMark    ControlType = 3
-	ControlKey     ControlType = 4
-	ControlEpoch   ControlType = 5
-	ControlGap     ControlType = 6
-	ControlErase   ControlType = 7
-	ControlTrim    ControlType = 14
+	ControlGenesis   ControlType = 1
+	ControlSeed      ControlType = 2
+	ControlMark      ControlType = 3
+	ControlKey       ControlType = 4
+	ControlEpoch     ControlType = 5
+	ControlGap       ControlType = 6
+	ControlErase     ControlType = 7
+	ControlExpire    ControlType = 8
+	ControlRetention ControlType = 9
+	ControlHold      ControlType = 10
+	ControlRelease   ControlType = 11
+	ControlTrim      ControlType = 14
 )
 
 // String returns the type's name, which is also the last token of the subject
@@ -39,6 +43,14 @@ func (t ControlType) String() string {
 		return "gap"
 	case ControlErase:
 		return "erase"
+	case ControlExpire:
+		return "expire"
+	case ControlRetention:
+		return "retention"
+	case ControlHold:
+		return "hold"
+	case ControlRelease:
+		return "release"
 	case ControlTrim:
 		return "trim"
 	}
@@ -54,11 +66,11 @@ func (t ControlType) role() Role {
 	switch t {
 	case ControlGenesis, ControlKey:
 		return RoleRoot
-	case ControlSeed, ControlMark, ControlTrim:
+	case ControlSeed, ControlMark, ControlExpire, ControlTrim:
 		return RoleLedger
-	case ControlEpoch, ControlGap:
+	case ControlEpoch, ControlGap, ControlHold, ControlRelease:
 		return RoleOperator
-	case ControlErase:
+	case ControlErase, ControlRetention:
 		return RoleEraser // or who stands in for it: see [Roster.judgeType]
 	}
 	return 0

@@ -4,13 +4,17 @@ import (
 	"fmt"
 	"iter"
 	"math"
+	"strings"
+
+	"annals/activity"
 )
 
 // EraseReason says in a code why payloads are erased: statements hold no words.
 type EraseReason uint16
 
-// The reasons that have a name. Others are allowed, and 0 is none.
+// The reasons that have a name. Others are allowed; 0 is an expiry's, and no erasure's.
 const (
+	EraseExpired  EraseReason = 0 // its retention rule lets it go
 	EraseRequest  EraseReason = 1 // whoever the records are about asked for it
 	EraseOrder    EraseReason = 2 // a court or an authority ordered it
 	EraseMistake  EraseReason = 3 // it should not have been recorded
@@ -19,6 +23,7 @@ const (
 )
 
 var eraseReasons = map[EraseReason]string{
+	EraseExpired: "expired",
 	EraseRequest: "request", EraseOrder: "order", EraseMistake: "mistake", EraseSecret: "secret", EraseContract: "contract",
 }
 
@@ -78,9 +83,12 @@ func (e *Erase) Count() uint64 {
 }
 
 // Indexes yields the indexes that the statement selects, ascending.
-func (e *Erase) Indexes() iter.Seq[uint64] {
+func (e *Erase) Indexes() iter.Seq[uint64] { return Indexes(e.Ranges) }
+
+// Indexes yields the indexes that ranges hold, in their order.
+func Indexes(ranges []Range) iter.Seq[uint64] {
 	return func(yield func(uint64) bool) {
-		for _, r := range e.Ranges {
+		for _, r := range ranges {
 			for index := r.From; index < r.To; index++ {
 				if !yield(index) {
 					return
@@ -163,6 +171,23 @@ func AppendRanges(dst []byte, ranges []Range) []byte {
 // ParseErase parses exactly what [Erase.Append] prints of an erasure that keeps its
 // own rules.
 func ParseErase(body []byte) (Erase, error) {
+	e, err := parseSelecting("erasure", body)
+	switch {
+	case err != nil:
+		return e, err
+	case e.Role != RoleEraser && e.Role != RoleOperator:
+		return e, malformed("erasure: by the role %s, which erases nothing", e.Role)
+	case e.Reason == EraseExpired:
+		return e, malformed("erasure: it gives no reason")
+	case e.Rule != NoRef:
+		return e, malformed("erasure: it names a rule, as only an expiry does")
+	}
+	return e, nil
+}
+
+// parseSelecting parses what an erasure and an expiry have in common, which is all
+// but who signs it and why.
+func parseSelecting(what string, body []byte) (Erase, error) {
 	c := cursor{b: body}
 	e := Erase{
 		Role: Role(c.u16()), Reason: EraseReason(c.u16()), Rule: c.u64(), Workspace: c.hash(),
@@ -171,19 +196,13 @@ func ParseErase(body []byte) (Erase, error) {
 	e.Ranges = c.ranges()
 	switch {
 	case !c.done():
-		return e, malformed("erasure of %d bytes", len(body))
-	case e.Role != RoleEraser && e.Role != RoleOperator:
-		return e, malformed("erasure: by the role %s, which erases nothing", e.Role)
-	case e.Reason == 0:
-		return e, malformed("erasure: it gives no reason")
-	case e.Rule != NoRef:
-		return e, malformed("erasure: it names a rule, as only an expiry does")
+		return e, malformed("%s of %d bytes", what, len(body))
 	case e.Part >= e.Parts:
-		return e, malformed("erasure: part %d of %d", e.Part, e.Parts)
+		return e, malformed("%s: part %d of %d", what, e.Part, e.Parts)
 	case e.Parts == 1 && e.Selection != e.Leaves:
-		return e, malformed("erasure: its one part is not all that it selects")
+		return e, malformed("%s: its one part is not all that it selects", what)
 	case len(e.Ranges) == 0:
-		return e, malformed("erasure: it selects nothing")
+		return e, malformed("%s: it selects nothing", what)
 	}
 	return e, nil
 }
@@ -237,51 +256,89 @@ type Selected struct {
 	Code      uint16
 	Workspace Hash
 	Leaf      Hash
+	Millis    int64 // of its ULID
+	// Type is the record's, for an expiry to be held to its rule. Gone says that
+	// nothing is beside the entry any more, so that nobody knows.
+	Type string
+	Gone bool
 }
 
 // Selected returns what the fold has to know of the entry when it is selected.
 func (e *Entry) Selected(leaf Hash) Selected {
-	return Selected{Kind: e.Kind, Code: e.Code, Workspace: e.Workspace, Leaf: leaf}
+	return Selected{Kind: e.Kind, Code: e.Code, Workspace: e.Workspace, Leaf: leaf, Millis: int64(e.ULID.Time())}
+}
+
+// Type returns the type of a leaf's record; "" of what has none, or is erased.
+func (l *Leaf) Type() string {
+	if !l.Entry.Kind.HasRecord() {
+		return ""
+	}
+	var keys activity.Keys
+	if l.Scan(&keys) && keys.Type != "" {
+		return strings.Clone(keys.Type)
+	}
+	return l.Subject().Type
 }
 
 // Erasable reports whether the payload may be erased by itself. A duplicate's goes
 // with its record; the genesis and the seeds hold what the ledger is made with; the
-// stream of an epoch is known again by the message that began it; and of marks and
-// trims nothing is said in words.
+// stream of an epoch is known again by the message that began it; and of marks,
+// trims and expiries nothing is said in words.
 func (s *Selected) Erasable() bool {
 	switch s.Kind {
 	case KindRecord, KindConflict, KindRejection:
 		return true
 	case KindControl:
 		switch ControlType(s.Code) {
-		case ControlKey, ControlGap, ControlErase:
+		case ControlKey, ControlGap, ControlErase, ControlRetention, ControlHold, ControlRelease:
 			return true
 		}
 	}
 	return false
 }
 
-// Selects returns the statement of an erasure in a control message that passes
-// for one, judged by nobody: what it selects has to be told to the fold.
-func (p *Prepared) Selects() (e Erase, ok bool) {
-	s, ok := p.message.statement(ControlErase)
-	if !ok {
-		return e, false
-	}
-	e, err := ParseErase(s.Body)
-	return e, err == nil
+// Selecting is what the fold has to be told of before it can judge a statement.
+type Selecting struct {
+	Workspace Hash
+	Ranges    []Range
+	Types     bool // an expiry, of which the records' types are to be told as well
 }
 
-// Erases returns what a control entry erases; ok is false for any other entry.
+// Selects returns what an erasure, an expiry or a hold in a control message selects,
+// which passes for one and was judged by nobody.
+func (p *Prepared) Selects() (s Selecting, ok bool) {
+	if st, ok := p.message.statement(ControlErase); ok {
+		e, err := ParseErase(st.Body)
+		return Selecting{Workspace: e.Workspace, Ranges: e.Ranges}, err == nil
+	}
+	if st, ok := p.message.statement(ControlExpire); ok {
+		e, err := ParseExpiry(st.Body)
+		return Selecting{Workspace: e.Workspace, Ranges: e.Ranges, Types: true}, err == nil
+	}
+	if st, ok := p.message.statement(ControlHold); ok {
+		h, err := ParseHold(st.Body)
+		return Selecting{Workspace: h.Workspace, Ranges: h.Ranges}, err == nil
+	}
+	return s, false
+}
+
+// Erases returns what a control entry erases, by an erasure or an expiry; ok is false
+// for any other entry.
 func (e *Entry) Erases() (erase Erase, ok bool) {
-	if e.Kind != KindControl || ControlType(e.Code) != ControlErase {
+	parse := ParseErase
+	switch {
+	case e.Kind != KindControl:
+		return erase, false
+	case ControlType(e.Code) == ControlExpire:
+		parse = ParseExpiry
+	case ControlType(e.Code) != ControlErase:
 		return erase, false
 	}
 	c, err := e.Control()
 	if err != nil {
 		return erase, false
 	}
-	erase, err = ParseErase(c.Statement.Body)
+	erase, err = parse(c.Statement.Body)
 	return erase, err == nil
 }
 
@@ -301,26 +358,49 @@ func (s *State) erase(st *Statement) error {
 	return nil
 }
 
-// selects checks that what an erasure selects is what its signer saw, and may go.
-func (s *State) selects(st *Statement, known *Known) error {
-	e, err := ParseErase(st.Body) // it parsed before
-	if err != nil {
-		return err
+// selects checks that what an erasure, an expiry or a hold selects is what its signer
+// saw and may go, and that no hold keeps it. millis is the time of its entry.
+func (s *State) selects(st *Statement, millis int64, known *Known) error {
+	if st.Type == ControlHold {
+		h, err := ParseHold(st.Body)
+		if err != nil || h.Ranges == nil {
+			return err
+		}
+		return s.saw(h.Workspace, h.Ranges, h.Leaves, known)
 	}
-	got, err := SelectionHash(s.ledger, e.Workspace, e.Ranges, func(index uint64) (Hash, error) {
+	parse := ParseErase
+	if st.Type == ControlExpire {
+		parse = ParseExpiry
+	}
+	e, err := parse(st.Body) // it parsed before
+	if err == nil {
+		err = s.saw(e.Workspace, e.Ranges, e.Leaves, known)
+	}
+	if err == nil && st.Type == ControlExpire {
+		err = s.lets(&e, millis, known)
+	}
+	if err == nil {
+		err = s.held(e.Workspace, e.Ranges, known)
+	}
+	return err
+}
+
+// saw checks that entries are what a statement's signer saw, and may be erased.
+func (s *State) saw(tag Hash, ranges []Range, leaves Hash, known *Known) error {
+	got, err := SelectionHash(s.ledger, tag, ranges, func(index uint64) (Hash, error) {
 		selected, told := known.Selected[index]
 		switch {
 		case !told:
 			return Hash{}, fmt.Errorf("%w: entry %d, which is selected", ErrUnknown, index)
-		case selected.Workspace != e.Workspace:
+		case selected.Workspace != tag:
 			return Hash{}, refused(CodeControlBody, "entry %d is of another workspace than it says", index)
 		case !selected.Erasable():
 			return Hash{}, refused(CodeControlBody, "entry %d is a %s, which is not erased by itself", index, selected.Kind)
 		}
 		return selected.Leaf, nil
 	})
-	if err == nil && got != e.Leaves {
-		err = refused(CodeControlCondition, "the entries that it selects hash to %s, not to %s", got, e.Leaves)
+	if err == nil && got != leaves {
+		err = refused(CodeControlCondition, "the entries that it selects hash to %s, not to %s", got, leaves)
 	}
 	return err
 }

@@ -143,7 +143,10 @@ func TestEpochIsNotErased(t *testing.T) {
 			t.Errorf("entries %d: a rejected erasure erased", indexes)
 		}
 	}
-	may := map[chain.ControlType]bool{chain.ControlKey: true, chain.ControlGap: true, chain.ControlErase: true}
+	may := map[chain.ControlType]bool{
+		chain.ControlKey: true, chain.ControlGap: true, chain.ControlErase: true,
+		chain.ControlRetention: true, chain.ControlHold: true, chain.ControlRelease: true,
+	}
 	for typ := range chain.ControlType(20) {
 		selected := chain.Selected{Kind: chain.KindControl, Code: uint16(typ)}
 		if selected.Erasable() != may[typ] {

@@ -16,9 +16,12 @@ type Known struct {
 	// Reached is what [Entry.Reaches] gives of the last entry, at the same sizes; 0 at
 	// size 0.
 	Reached map[uint64]uint64
-	// Selected are the entries, by index, that an erasure in the batch selects
-	// ([Prepared.Selects]).
+	// Selected are the entries, by index, that an erasure, an expiry or a hold in the
+	// batch selects ([Prepared.Selects]).
 	Selected map[uint64]Selected
+	// Holds are the holds that stand over a part of the workspace that an erasure or an
+	// expiry in the batch is of, by the indexes of their entries.
+	Holds map[uint64]Hold
 }
 
 // Folded is one new entry, with all that is stored beside it.

@@ -129,6 +129,7 @@ func OpenGenesis(first *Message) (State, Genesis, error) {
 	}
 	id := g.LedgerID()
 	return State{
+		rules: FirstRules(),
 		fixed: &fixed{
 			ledger:       id,
 			partition:    g.Partition,

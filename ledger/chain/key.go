@@ -13,9 +13,9 @@ type Role uint16
 // The roles. A key may hold several.
 const (
 	RoleRoot       Role = 1 << 0 // genesis and changes of keys
-	RoleLedger     Role = 1 << 1 // seeds, marks and trims
-	RoleOperator   Role = 1 << 2 // epochs and gaps; erasures while no eraser is named
-	RoleEraser     Role = 1 << 3 // erasures
+	RoleLedger     Role = 1 << 1 // seeds, marks, trims and expiries
+	RoleOperator   Role = 1 << 2 // epochs, gaps, holds and releases; what the eraser signs while none is named
+	RoleEraser     Role = 1 << 3 // erasures and retention rules
 	RoleCheckpoint Role = 1 << 4 // checkpoints; no control statement
 	RoleHeads      Role = 1 << 5 // workspace heads; no control statement
 )

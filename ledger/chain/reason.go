@@ -19,6 +19,8 @@ const (
 	CodeControlNumber    activity.Code = 113 // not the last accepted number + 1
 	CodeControlBody      activity.Code = 114 // its body doesn't parse, or says what can't be
 	CodeControlCondition activity.Code = 115 // the root it was signed for isn't ours
+	CodeHeld             activity.Code = 116 // a hold keeps what it would destroy
+	CodeNotDue           activity.Code = 117 // the expiry's rule does not let it go, or not yet
 )
 
 var reasons = map[activity.Code]struct{ name, sentence string }{
@@ -34,6 +36,8 @@ var reasons = map[activity.Code]struct{ name, sentence string }{
 	CodeControlNumber:    {"control_number", "the statement's number is not the next one: it was overtaken or replayed"},
 	CodeControlBody:      {"control_body", "the statement's body does not parse or does not hold"},
 	CodeControlCondition: {"control_condition", "the statement was signed for a state that this ledger never had"},
+	CodeHeld:             {"held", "a hold keeps what the statement selects: ask who placed it, and have it released first"},
+	CodeNotDue:           {"not_due", "the retention rule that the expiry names lets not all of it go yet, or another rule is for it"},
 }
 
 // Reason returns the name of a rejection's code, as the API and the docs spell

@@ -20,8 +20,10 @@ const maxAhead = int64(24 * time.Hour / time.Millisecond)
 // rest comes from the genesis.
 type State struct {
 	*fixed
-	keys *Roster
-	gaps []gapAt // of this epoch, and earlier ones yet to be admitted; never changed in place
+	keys  *Roster
+	rules Rules
+	holds Holds
+	gaps  []gapAt // of this epoch, and earlier ones yet to be admitted; never changed in place
 
 	Size     uint64 // entries folded: the next index
 	Last     Hash   // leaf of the last entry
@@ -104,7 +106,7 @@ func (s *State) Position() Position {
 }
 
 // stateVersion begins a stored state.
-const stateVersion = 4
+const stateVersion = 5
 
 // Append appends what can't be derived from the genesis. The seed's secret is
 // not in it: it is stored with the seeds, and destroyed with them.
@@ -134,6 +136,8 @@ func (s *State) Append(dst []byte) []byte {
 	for i := range s.gaps {
 		dst = s.gaps[i].append(dst)
 	}
+	dst = s.rules.append(dst)
+	dst = s.holds.append(dst)
 	var changed []byte
 	if s.keys != nil {
 		changed = s.keys.changed
@@ -178,6 +182,7 @@ func (s State) Resume(b []byte, secret func(number uint32) ([sha256.Size]byte, e
 			break
 		}
 	}
+	s.rules, s.holds = c.rules(), c.holds()
 	if changed := c.bytes32(); len(changed) > 0 && whole {
 		s.keys, whole = parseRoster(changed)
 	}

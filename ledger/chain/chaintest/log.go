@@ -48,13 +48,8 @@ func (l *Log) Fold(msgs []chain.Message, cut func(left int) int) error {
 				}
 			}
 			batch = append(batch, p)
-			if e, ok := p.Selects(); ok {
-				known.Selected = map[uint64]chain.Selected{}
-				for index := range e.Indexes() {
-					if index < uint64(len(l.Entries)) {
-						known.Selected[index] = l.Entries[index].Entry.Selected(l.Entries[index].Leaf)
-					}
-				}
+			if s, ok := p.Selects(); ok {
+				l.tell(&known, &s)
 			}
 			if size, needed := p.Condition(); needed && size <= l.State.Size {
 				known.Roots[size], known.Reached[size] = l.At(size)
@@ -71,6 +66,25 @@ func (l *Log) Fold(msgs []chain.Message, cut func(left int) int) error {
 		msgs = msgs[n:]
 	}
 	return nil
+}
+
+// tell tells the fold what stands behind a selection.
+func (l *Log) tell(known *chain.Known, s *chain.Selecting) {
+	known.Selected, known.Holds = map[uint64]chain.Selected{}, map[uint64]chain.Hold{}
+	for index := range chain.Indexes(s.Ranges) {
+		if index >= uint64(len(l.Entries)) {
+			break
+		}
+		e := &l.Entries[index]
+		selected := e.Entry.Selected(e.Leaf)
+		leaf := chain.Leaf{Entry: e.Entry, Payload: &e.Payload}
+		_, selected.Gone = l.gone[index]
+		selected.Type = leaf.Type()
+		known.Selected[index] = selected
+	}
+	for _, h := range l.State.Holds().Of(s.Workspace) {
+		known.Holds[h.At], _ = l.Entries[h.At].Entry.Hold()
+	}
 }
 
 func (l *Log) take(r *chain.Result) {
