@@ -167,6 +167,8 @@ func (w *writer) destroy(db *pebble.DB, r *chain.Result, f *chain.Folded) error 
 			return err
 		}
 	case chain.ControlTrim:
+	case chain.ControlRetention, chain.ControlHold, chain.ControlRelease:
+		return w.batch.Set(governingKey(e.Index), nil, nil)
 	default:
 		return nil
 	}

@@ -16,6 +16,7 @@ import (
 //	                 the entry's bytes. Level 0 is the hash of the entry itself,
 //	                 and isn't stored
 //	e <index 8> 1    its payload, in stored form; deleted when it is erased
+//	g <index 8>      an entry that is a retention rule, a hold or a release
 //	r <of 8> <index 8>  kind 1: the entry at index names the entry at of, as what it
 //	                 repeats, contradicts or amends
 //	x <index 8>      index of the entry by which the payload was destroyed
@@ -35,6 +36,7 @@ const (
 	prefixHead   = 'w'
 	prefixSeed   = 's'
 
+	prefixGoverning  = 'g'
 	prefixReference  = 'r'
 	prefixErased     = 'x'
 	prefixSpent      = 'y'
@@ -103,6 +105,10 @@ func splitReferenceKey(key []byte) (of, index uint64, ok bool) {
 		return 0, 0, false
 	}
 	return binary.BigEndian.Uint64(key[1:]), binary.BigEndian.Uint64(key[9:]), true
+}
+
+func governingKey(index uint64) []byte {
+	return binary.BigEndian.AppendUint64([]byte{prefixGoverning}, index)
 }
 
 func erasedKey(index uint64) []byte {

@@ -37,6 +37,7 @@ func (s *Source) CheckTables(ctx context.Context) error {
 			}
 			return nil
 		}},
+		{prefixGoverning, "rule or hold", s.checkGoverning},
 		{prefixReference, "reference", s.checkReference},
 		{prefixErased, "erased entry", func(key, value []byte) error {
 			if len(key) != 1+8 || len(value) != 8 || binary.BigEndian.Uint64(key[1:]) >= binary.BigEndian.Uint64(value) || binary.BigEndian.Uint64(value) >= head.Size {
@@ -105,6 +106,22 @@ func (s *Source) checkReference(key, value []byte) error {
 		return fmt.Errorf("entry %d, which it is of: %w", index, err)
 	case e.Ref != of || e.Kind != chain.Kind(value[0]):
 		return fmt.Errorf("entry %d is a %s that names another", index, e.Kind)
+	}
+	return nil
+}
+
+// checkGoverning compares a row with the entry that it is of.
+func (s *Source) checkGoverning(key, value []byte) error {
+	if len(key) != 1+8 || len(value) != 0 {
+		return fmt.Errorf("it has %d bytes", len(key)+len(value))
+	}
+	index := binary.BigEndian.Uint64(key[1:])
+	e, err := entryAt(s.db, index)
+	switch {
+	case err != nil:
+		return fmt.Errorf("entry %d, which it is of: %w", index, err)
+	case e.Kind != chain.KindControl || e.Code < uint16(chain.ControlRetention) || e.Code > uint16(chain.ControlRelease):
+		return fmt.Errorf("entry %d is none", index)
 	}
 	return nil
 }

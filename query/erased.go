@@ -2,6 +2,7 @@ package query
 
 import (
 	"net/http"
+	"slices"
 	"strconv"
 	"time"
 
@@ -12,7 +13,8 @@ import (
 	"github.com/go-json-experiment/json"
 )
 
-// erasures answers which control entries erased something of a workspace.
+// erasures answers which control entries erased something of a workspace, and which
+// rules and holds say what may be.
 func (a *API) erasures(w http.ResponseWriter, _ *http.Request, f *filter) error {
 	if err := tenantsOwn(f); err != nil {
 		return err
@@ -21,10 +23,17 @@ func (a *API) erasures(w http.ResponseWriter, _ *http.Request, f *filter) error 
 	if published := a.published(); size > published {
 		return problem.Parameter("proofs", "size_not_published", "no checkpoint of that size is published yet; the last has size "+strconv.FormatUint(published, 10))
 	}
-	indexes, err := a.o.Ledger.Erasures(a.o.Ledger.Tag(f.workspace))
+	tag := a.o.Ledger.Tag(f.workspace)
+	indexes, err := a.o.Ledger.Erasures(tag)
 	if err != nil {
 		return err
 	}
+	governing, err := a.o.Ledger.Governing(tag)
+	if err != nil {
+		return err
+	}
+	indexes = append(indexes, governing...)
+	slices.Sort(indexes)
 	for size > 0 && len(indexes) > 0 && indexes[len(indexes)-1] >= size {
 		indexes = indexes[:len(indexes)-1]
 	}
@@ -74,6 +83,14 @@ func (it *item) erased(b []byte, leaf *chain.Leaf) ([]byte, error) {
 		b = append(b, erase.Role.String()...)
 		b = append(b, `","reason":"`...)
 		b = append(b, erase.Reason.String()...)
+		if erase.Rule != chain.NoRef {
+			rule, _, err := it.api.o.Ledger.Get(erase.Rule)
+			if err != nil {
+				return b, err
+			}
+			b = append(b, `","rule":"`...)
+			b = append(b, rule.Entry.ULID.String()...)
+		}
 	} else {
 		b = append(b, `,"by":"`...)
 		b = append(b, chain.RoleLedger.String()...)

@@ -107,8 +107,9 @@ func itemSchema() *huma.Schema {
 				[]string{"at", "by", "control"}, map[string]*huma.Schema{
 					"at":      {Type: huma.TypeString, Format: "date-time", Description: "The time of the control entry."},
 					"by":      {Type: huma.TypeString, Description: "The role that signed it."},
-					"reason":  {Type: huma.TypeString, Description: "As it signed: request, order, mistake, secret, contract, or a number. Absent where a seed went with a trim."},
+					"reason":  {Type: huma.TypeString, Description: "As it signed: request, order, mistake, secret, contract, or a number; expired under a retention rule. Absent where a seed went with a trim."},
 					"control": {Type: huma.TypeString, Pattern: ulidPattern, Description: "The control entry."},
+					"rule":    {Type: huma.TypeString, Pattern: ulidPattern, Description: "The entry of the rule that it expired under; the genesis, of the rule that every ledger begins with."},
 				}),
 			"gap": object("The sequences that are lost.", []string{"first", "last"}, map[string]*huma.Schema{
 				"first": count("The first."), "last": count("The last."),

@@ -88,6 +88,7 @@ it at once, which loses nothing that was acknowledged.`,
 	fl.DurationVar(&f.o.Checkpoint, "checkpoint-every", signer.DefaultEvery, "how often a growing ledger gets a signed checkpoint")
 	fl.BoolVar(&f.o.MLDSA, "mldsa", false, "a ledger that has to be made signs its checkpoints by an ML-DSA-44 key too, on a second line")
 	fl.BoolVar(&f.trim, "trim", true, "remove from the stream what is folded, but for the margin; on a cluster only with --replicas")
+	fl.DurationVar(&f.o.ExpireEvery, "expire-every", time.Hour, "how often to look for what a retention rule lets go, and have it destroyed; 0 for never")
 	fl.Uint64Var(&f.o.Trim.Margin, "trim-margin", service.DefaultTrimMargin, "how many of the last `ENTRIES` keep their messages in the stream, though every replica has folded them")
 	fl.StringVar(&f.o.Trim.Replica, "replica", "", "the `NAME` of this ledger among --replicas")
 	fl.StringSliceVar(&f.replicas, "replicas", nil, "the `NAMES` of all ledgers that fold the cluster's stream, this one too, such as a,b,c: what each of them has folded may be trimmed")

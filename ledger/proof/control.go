@@ -65,8 +65,14 @@ func (j *joiner) control(x uint64, e *chain.Entry) {
 		j.gapNotice(x, e, s)
 	case chain.ControlTrim:
 		j.trim(x, e, s)
-	case chain.ControlErase:
+	case chain.ControlErase, chain.ControlExpire:
 		j.erase(x, e, s, signed)
+	case chain.ControlRetention:
+		j.retain(x, s, signed)
+	case chain.ControlHold:
+		j.hold(x, s, signed)
+	case chain.ControlRelease:
+		j.release(x, s, signed)
 	default:
 		j.foreign(x, "control entry %d: %s", x, s.Type)
 	}

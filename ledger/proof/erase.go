@@ -35,6 +35,7 @@ type erasure struct {
 	chain.Erase
 	by   uint64
 	gone uint64
+	law  law // in force at it
 }
 
 // orphan is a duplicate that something stands beside, and nothing beside the record
@@ -52,10 +53,14 @@ func newErasures() erasures {
 	return erasures{missing: map[uint64]*trouble{}}
 }
 
-// erase checks an erasure: that it speaks of what its signer saw, in the role that is
-// due. What it covers is looked at in the end.
+// erase checks an erasure or an expiry: that it speaks of what its signer saw, in the
+// role that is due. What it covers is looked at in the end.
 func (j *joiner) erase(x uint64, entry *chain.Entry, s *chain.Statement, signed bool) {
-	e, err := chain.ParseErase(s.Body)
+	parse := chain.ParseErase
+	if s.Type == chain.ControlExpire {
+		parse = chain.ParseExpiry
+	}
+	e, err := parse(s.Body)
 	if err != nil {
 		j.found.at(x, MalformedEntry, "control entry %d: %v", x, err)
 		return
@@ -68,13 +73,13 @@ func (j *joiner) erase(x uint64, entry *chain.Entry, s *chain.Statement, signed 
 	case end > s.Size:
 		wrong("control entry %d selects entry %d, and its signer saw %d entries", x, end-1, s.Size)
 		return
-	case j.rules.roster != nil && e.Role != j.rules.roster.Eraser():
+	case s.Type == chain.ControlErase && j.rules.roster != nil && e.Role != j.rules.roster.Eraser():
 		wrong("control entry %d says that the role %s signs it; there that was %s", x, e.Role, j.rules.roster.Eraser())
 		return
 	}
 	j.state(x, s, nil, 0)
 	if signed {
-		j.erasures.accepted = append(j.erasures.accepted, erasure{Erase: e, by: x})
+		j.erasures.accepted = append(j.erasures.accepted, erasure{Erase: e, by: x, law: j.law.at(entry)})
 		j.erasures.last = moment{x, entry.Epoch, j.rules.trimmed}
 	}
 }
@@ -134,12 +139,19 @@ func (j *joiner) settleErasures() error {
 			}
 		}
 	}
+	if err := j.settleHolds(); err != nil {
+		return err
+	}
 	j.settleSeeds(salted)
 	for i := range e.accepted {
 		a := &e.accepted[i]
 		part := ""
 		if a.Parts > 1 {
 			part = fmt.Sprintf(", part %d of %d", a.Part+1, a.Parts)
+		}
+		if a.expires() {
+			j.found.notice(a.by, Expired, "control entry %d%s let expire what %d entries held, under the rule in entry %d", a.by, part, max(a.gone, a.Count()), a.Rule)
+			continue
 		}
 		j.found.notice(a.by, Erased, "control entry %d%s, signed by the %s, erased what %d entries held: %s", a.by, part, a.Role, max(a.gone, a.Count()), a.Reason)
 	}
@@ -156,56 +168,87 @@ func (j *joiner) settleErasures() error {
 // entries is read as a whole anyway.
 const nearby = 256
 
-// look reads what an erasure selects: that it is what its signer saw and may be
-// erased, and that nothing stands beside it any more.
+// look reads what an erasure or an expiry selects: that it is what its signer saw and
+// may be erased, that the rules and holds in force let it go, and that nothing stands
+// beside it any more.
 func (j *joiner) look(a *erasure, salted map[uint32]bool) error {
-	if j.begun.id == nil || j.damage.hit || j.damage.skips > 0 {
+	if j.unsure() {
 		for index := range a.Indexes() {
 			delete(j.erasures.missing, index)
 		}
 		return nil // what is there is not what its signer saw
 	}
-	hash := chain.NewSelection(*j.begun.id, a.Workspace)
+	for _, h := range a.law.held(a.Workspace) {
+		if index, ok := h.keeps(a.Ranges); ok {
+			j.found.at(a.by, HoldViolated, "control entry %d has entry %d destroyed, which hold %d in entry %d keeps", a.by, index, h.Number, h.At)
+		}
+	}
+	rule, ruled := a.law.rules.Find(a.Rule)
+	if a.expires() && !ruled {
+		j.found.at(a.by, ExpiredEarly, "control entry %d lets expire by the rule in entry %d, and no such rule stands there", a.by, a.Rule)
+	}
+	early := uint64(0)
+	return j.selection("erases", a.by, a.Workspace, a.Ranges, a.Leaves, func(leaf *chain.Leaf, entry *chain.Entry, selected chain.Selected) {
+		salted[entry.Seed] = true
+		if selected.Gone = true; ruled && a.expires() {
+			if err := a.law.rules.Lets(&rule, &selected, a.law.millis); err != nil {
+				if early++; early == 1 {
+					j.found.at(a.by, ExpiredEarly, "control entry %d lets entry %d expire: %v", a.by, entry.Index, err)
+				}
+			}
+		}
+		if leaf.Payload != nil && !j.o.EntriesOnly {
+			j.found.at(entry.Index, ErasureIncomplete, "control entry %d erases entry %d, and what was published is still beside it", a.by, entry.Index)
+		}
+		if j.erasures.missing[entry.Index] != nil {
+			a.gone++
+			delete(j.erasures.missing, entry.Index)
+		}
+	})
+}
+
+// unsure reports whether what is there is not what a statement's signer saw, or may
+// not be.
+func (j *joiner) unsure() bool { return j.begun.id == nil || j.damage.hit || j.damage.skips > 0 }
+
+// selection reads what a control entry selects, hands each entry on, and reports what
+// is not as its signer saw it. does says in a word what the control entry does to it.
+func (j *joiner) selection(does string, by uint64, tag chain.Hash, ranges []chain.Range, leaves chain.Hash, each func(*chain.Leaf, *chain.Entry, chain.Selected)) error {
+	hash := chain.NewSelection(*j.begun.id, tag)
+	covers := (&chain.Erase{Ranges: ranges}).Covers
 	wrong := func(format string, args ...any) error {
-		j.found.at(a.by, UnauthorisedControl, "control entry %d erases: %s", a.by, fmt.Sprintf(format, args...))
+		j.found.at(by, UnauthorisedControl, "control entry %d %s: %s", by, does, fmt.Sprintf(format, args...))
 		return nil
 	}
-	for from := 0; from < len(a.Ranges); {
+	for from := 0; from < len(ranges); {
 		to := from + 1
-		for to < len(a.Ranges) && a.Ranges[to].From-a.Ranges[to-1].To < nearby {
+		for to < len(ranges) && ranges[to].From-ranges[to-1].To < nearby {
 			to++
 		}
-		for leaf, err := range j.src.Leaves(j.ctx, a.Ranges[from].From, a.Ranges[to-1].To) {
+		for leaf, err := range j.src.Leaves(j.ctx, ranges[from].From, ranges[to-1].To) {
 			if err != nil {
-				return fmt.Errorf("reading what control entry %d erases: %w", a.by, err)
+				return fmt.Errorf("reading what control entry %d %s: %w", by, does, err)
 			}
 			entry, err := chain.ParseEntry(leaf.Raw)
 			if err != nil {
-				return fmt.Errorf("reading again what control entry %d erases: %w", a.by, err)
+				return fmt.Errorf("reading again what control entry %d %s: %w", by, does, err)
 			}
-			if !a.Covers(entry.Index) {
+			if !covers(entry.Index) {
 				continue
 			}
 			selected := entry.Selected(chain.LeafHash(leaf.Raw))
 			switch {
-			case entry.Workspace != a.Workspace:
+			case entry.Workspace != tag:
 				return wrong("entry %d is of another workspace than it says", entry.Index)
 			case !selected.Erasable():
 				return wrong("entry %d is a %s, which is not erased by itself", entry.Index, entry.Kind)
 			}
 			hash.Add(entry.Index, selected.Leaf)
-			salted[entry.Seed] = true
-			if leaf.Payload != nil && !j.o.EntriesOnly {
-				j.found.at(entry.Index, ErasureIncomplete, "control entry %d erases entry %d, and what was published is still beside it", a.by, entry.Index)
-			}
-			if j.erasures.missing[entry.Index] != nil {
-				a.gone++
-				delete(j.erasures.missing, entry.Index)
-			}
+			each(&leaf, &entry, selected)
 		}
 		from = to
 	}
-	if hash.Sum() != a.Leaves {
+	if hash.Sum() != leaves {
 		return wrong("the entries that it selects are not those that its signer saw")
 	}
 	return nil

@@ -172,7 +172,7 @@ func TestForgedControl(t *testing.T) {
 		{"seed's condition", m.restate(seed, func(s *chain.Statement) { s.Size = 2 }, secret[:], b.Keeper), seed, UnauthorisedControl},
 		{"seed's body", m.restate(seed, func(s *chain.Statement) { s.Body = s.Body[1:] }, secret[:], b.Keeper), seed, MalformedEntry},
 		{"a second genesis", m.restate(seed, func(s *chain.Statement) { s.Type = chain.ControlGenesis }, secret[:], b.Root), seed, UnauthorisedControl},
-		{"a type to come", m.restate(seed, func(s *chain.Statement) { s.Type = 8 }, secret[:], b.Keeper), seed, Unsupported},
+		{"a type to come", m.restate(seed, func(s *chain.Statement) { s.Type = 15 }, secret[:], b.Keeper), seed, Unsupported},
 		{"mark's root", m.restate(mark, func(s *chain.Statement) { s.Root[0] ^= 1 }, nil, b.Keeper), mark, Forked},
 		{"mark's size", m.restate(mark, func(s *chain.Statement) { s.Size-- }, nil, b.Keeper), mark, Forked},
 		{"mark ahead of itself", m.restate(mark, func(s *chain.Statement) { s.Size = 6 }, nil, b.Keeper), mark, Forked},

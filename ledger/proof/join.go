@@ -41,6 +41,8 @@ type joiner struct {
 	reached  reached
 	late     []statementAt
 	erasures erasures
+	law      law
+	placed   []standing // every hold, the released too
 	payloads struct{ checked, notKept, unchecked uint64 }
 }
 
@@ -48,7 +50,7 @@ func newJoiner(ctx context.Context, src Source, o Options, head Head, begun begi
 	return &joiner{
 		ctx: ctx, src: src, o: o, head: head, begun: begun, found: found, pipe: pipe,
 		tree: newTree(o.Chunk), damage: newDamage(), rules: newRules(&begun), heads: newWorkspaces(o.Chunk),
-		reached: newReached(o.Chunk), watch: watch(o), erasures: newErasures(),
+		reached: newReached(o.Chunk), watch: watch(o), erasures: newErasures(), law: law{rules: chain.FirstRules()},
 	}
 }
 

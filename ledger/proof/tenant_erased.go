@@ -1,8 +1,10 @@
 package proof
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
+	"slices"
 
 	"annals/ledger/chain"
 )
@@ -10,73 +12,125 @@ import (
 // tenantErasure is an erasure that the checkpoint covers and the keys in force carry.
 type tenantErasure struct {
 	chain.Erase
-	by   uint64
-	gone uint64
+	by       uint64
+	gone     uint64
+	law      law // in force at it, as far as it was shown
+	unlawful bool
 }
 
 // takeErasures checks the control entries that say why payloads are gone: that they
 // stand in the checkpoint's tree, and are signed by the keys that were in force there.
 func (v *tenancy) takeErasures() {
-	for i := range v.Erasures {
-		k := &v.Erasures[i]
-		e, err := v.erasure(k)
+	law := law{rules: chain.FirstRules()}
+	shown := slices.SortedFunc(slices.Values(v.Erasures), func(a, b KeyEntry) int { return cmp.Compare(a.Index, b.Index) })
+	for i := range shown {
+		k := &shown[i]
+		e, entry, err := v.erasure(k, &law)
 		if err != nil {
 			v.found.at(k.Index, FindingOf(err), "the erasure in entry %d: %v", k.Index, err)
 			continue
 		}
-		v.erased = append(v.erased, tenantErasure{Erase: *e, by: k.Index})
+		if e != nil {
+			v.erased = append(v.erased, tenantErasure{Erase: *e, by: k.Index, law: law.at(entry)})
+		}
 	}
 }
 
-func (v *tenancy) erasure(k *KeyEntry) (*chain.Erase, error) {
+// erasure judges an entry that is shown because payloads are gone, or held, by it. It is
+// nil for a rule, a hold and a release, which it puts into the law.
+func (v *tenancy) erasure(k *KeyEntry, law *law) (*chain.Erase, *chain.Entry, error) {
 	if v.checkpoint == nil || v.ring == nil {
-		return nil, &Fault{Finding: Inconclusive, Err: errors.New("without a checkpoint and its keys nothing says that it was recorded")}
+		return nil, nil, &Fault{Finding: Inconclusive, Err: errors.New("without a checkpoint and its keys nothing says that it was recorded")}
 	}
-	if _, _, err := controlEntry(k, chain.ControlErase); err != nil {
-		return nil, err
+	entry, c, err := governing(k)
+	if err != nil {
+		return nil, nil, err
 	}
 	hashes, err := toHashes(k.Proof)
 	if err == nil {
 		err = CheckInclusion(v.checkpoint.Size, v.checkpoint.Root, k.Index, chain.LeafHash(k.Entry), hashes)
 	}
 	if err != nil {
-		return nil, err
+		return nil, nil, err
+	}
+	if t := c.Statement.Type; t != chain.ControlErase && t != chain.ControlExpire {
+		if _, err := v.History.signed(k); err != nil {
+			return nil, nil, err
+		}
+		switch err := law.take(k.Index, &c.Statement); {
+		case errors.Is(err, errNotStanding):
+			return nil, nil, nil // what it ends is of others, and was not shown
+		case err != nil:
+			return nil, nil, err
+		}
+		return nil, nil, nil
 	}
 	erase, err := v.History.Erasure(k.Index, k.Entry)
 	if err == nil && erase.Workspace != v.tag {
 		err = &Fault{Finding: UnauthorisedControl, Err: errors.New("it erases entries of another workspace")}
 	}
-	return erase, err
+	return erase, &entry, err
 }
 
-// Erasure judges an entry at an index as an erasure (docs/format/control.md, 7): it is
+// governing takes apart an entry that has payloads destroyed, or says which may be.
+func governing(k *KeyEntry) (chain.Entry, chain.Control, error) {
+	e, err := chain.ParseEntry(k.Entry)
+	if err != nil {
+		return e, chain.Control{}, err
+	}
+	switch t := chain.ControlType(e.Code); t {
+	case chain.ControlExpire, chain.ControlRetention, chain.ControlHold, chain.ControlRelease:
+		return controlEntry(k, t)
+	}
+	return controlEntry(k, chain.ControlErase)
+}
+
+// signed checks that the keys in force carry a control entry of this ledger, and returns
+// them.
+func (h *KeyHistory) signed(k *KeyEntry) (*chain.Roster, error) {
+	_, c, err := governing(k)
+	if err != nil {
+		return nil, err
+	}
+	roster, err := h.rosterAt(k.Index)
+	if err == nil {
+		err = roster.Judge(&c)
+	}
+	if err == nil && c.Statement.Ledger != h.Ledger {
+		err = fmt.Errorf("%w: it was signed for ledger %s", ErrOrigin, c.Statement.Ledger)
+	}
+	return roster, err
+}
+
+// Erasure judges an entry at an index as an erasure or an expiry
+// (docs/format/control.md, 7 and 8): it is
 // one of this ledger, the keys that were in force there signed it in the role that was
 // due, and it selects nothing that stands behind it. The history must have been
 // verified, and the entry be known to stand in the ledger's tree. Whether what it
 // selects is what its signer saw is not looked at: [chain.SelectionHash] of the entries
 // must be its Leaves. [FindingOf] names what an error means.
 func (h *KeyHistory) Erasure(index uint64, entry []byte) (*chain.Erase, error) {
-	_, c, err := controlEntry(&KeyEntry{Index: index, Entry: entry}, chain.ControlErase)
+	k := &KeyEntry{Index: index, Entry: entry}
+	_, c, err := governing(k)
 	if err != nil {
 		return nil, err
 	}
-	roster, err := h.rosterAt(index)
-	if err == nil {
-		err = roster.Judge(&c)
-	}
+	roster, err := h.signed(k)
 	if err != nil {
 		return nil, err
 	}
-	erase, err := chain.ParseErase(c.Statement.Body)
+	parse := chain.ParseErase
+	if c.Statement.Type == chain.ControlExpire {
+		parse = chain.ParseExpiry
+	}
+	erase, err := parse(c.Statement.Body)
 	unauthorised := func(format string, args ...any) error {
 		return &Fault{Finding: UnauthorisedControl, Err: fmt.Errorf(format, args...)}
 	}
 	switch {
 	case err != nil:
 		return nil, err
-	case c.Statement.Ledger != h.Ledger:
-		return nil, fmt.Errorf("%w: it was signed for ledger %s", ErrOrigin, c.Statement.Ledger)
-	case erase.Role != roster.Eraser():
+	case c.Statement.Type == chain.ControlErase && erase.Role != roster.Eraser():
 		return nil, unauthorised("it says that the role %s signs it; there that was %s", erase.Role, roster.Eraser())
 	case erase.Ranges[len(erase.Ranges)-1].To > index:
 		return nil, unauthorised("it selects what stands behind it")
@@ -137,6 +191,7 @@ func (w *walk) settleErasures(by map[uint64]*stop) {
 			if s == nil || s.altered {
 				return chain.Hash{}, fmt.Errorf("it selects entry %d, which is none of the workspace's", index)
 			}
+			w.v.lawful(e, &s.entry, s.leaf)
 			return s.leaf, nil
 		})
 		switch {
@@ -144,8 +199,39 @@ func (w *walk) settleErasures(by map[uint64]*stop) {
 			w.v.found.at(e.by, UnauthorisedControl, "the erasure in entry %d: %v", e.by, err)
 		case got != e.Leaves:
 			w.v.found.at(e.by, UnauthorisedControl, "the erasure in entry %d: the entries that it selects are not those that its signer saw", e.by)
+		case e.Rule != chain.NoRef:
+			w.v.found.notice(e.by, Expired, "control entry %d let expire what %d of the workspace's entries held, under the rule in entry %d", e.by, e.gone, e.Rule)
 		default:
 			w.v.found.notice(e.by, Erased, "control entry %d, signed by the %s, erased what %d of the workspace's entries held: %s", e.by, e.Role, e.gone, e.Reason)
 		}
+	}
+}
+
+// lawful holds what an erasure or an expiry selects to the rules and holds that were
+// shown. The first of its entries that they keep is reported.
+func (v *tenancy) lawful(by *tenantErasure, entry *chain.Entry, leaf chain.Hash) {
+	if by.unlawful {
+		return
+	}
+	for _, h := range by.law.held(v.tag) {
+		if h.Whole || h.hold.Covers(v.tag, entry.Index) {
+			by.unlawful = true
+			v.found.at(by.by, HoldViolated, "control entry %d has entry %d destroyed, which hold %d in entry %d keeps", by.by, entry.Index, h.Number, h.At)
+			return
+		}
+	}
+	if by.Rule == chain.NoRef {
+		return
+	}
+	rule, ok := by.law.rules.Find(by.Rule)
+	err := fmt.Errorf("no rule that stood there is shown in entry %d", by.Rule)
+	if ok {
+		selected := entry.Selected(leaf)
+		selected.Gone = true
+		err = by.law.rules.Lets(&rule, &selected, by.law.millis)
+	}
+	if err != nil {
+		by.unlawful = true
+		v.found.at(by.by, ExpiredEarly, "control entry %d lets entry %d expire: %v", by.by, entry.Index, err)
 	}
 }

@@ -97,6 +97,7 @@ type Item struct {
 		By      string    `json:"by"`      // the role that signed
 		Reason  string    `json:"reason"`  // "": a seed, which went with the last that it salted
 		Control string    `json:"control"` // ULID of the statement's entry
+		Rule    string    `json:"rule"`    // of an expiry: the ULID of its rule's entry
 	} `json:"erased"`
 	Control string         `json:"control"`
 	Door    jsontext.Value `json:"door"`

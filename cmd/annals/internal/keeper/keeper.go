@@ -56,6 +56,10 @@ type Options struct {
 	// Trim, unless nil, has the stream trimmed.
 	Trim *TrimOptions
 
+	// ExpireEvery is how often it looks for what a retention rule lets go; 0: never.
+	ExpireEvery time.Duration
+	late        time.Duration // 0: expireLate
+
 	Every time.Duration    // how often it looks; 0: a second
 	Now   func() time.Time // the clock; nil: time.Now
 }
@@ -64,6 +68,7 @@ type Options struct {
 type Keeper struct {
 	o       Options
 	trimmer trimmer
+	expirer expirer
 	status  atomic.Pointer[TrimStatus]
 }
 
@@ -77,6 +82,9 @@ func New(o Options) *Keeper {
 	}
 	if o.Cosigned == nil {
 		o.Cosigned = func() (uint64, chain.Hash) { return 0, chain.Hash{} }
+	}
+	if o.late == 0 {
+		o.late = expireLate
 	}
 	if o.Now == nil {
 		o.Now = time.Now
@@ -150,11 +158,11 @@ func (k *Keeper) step(ctx context.Context) error {
 	case chain.ControlMark:
 		sequence, err = k.mark(ctx)
 	default:
-		if k.o.Trim == nil {
-			return nil
+		if k.o.Trim != nil {
+			sequence, err = k.trim(ctx)
 		}
-		if sequence, err = k.trim(ctx); sequence == 0 && err == nil {
-			return nil
+		if sequence == 0 && err == nil {
+			return k.expire(ctx)
 		}
 	}
 	if err != nil {

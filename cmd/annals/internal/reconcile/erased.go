@@ -221,9 +221,11 @@ func AskedErasures(c *client.Client) func(context.Context, string, *chain.Entry)
 		if p, ok := errors.AsType[*client.Problem](err); ok && (p.Status == http.StatusForbidden || p.Status == http.StatusNotFound) {
 			return nil, fmt.Errorf("%w: %w", ErrUntold, err)
 		}
-		indexes := make([]uint64, len(entries))
-		for i := range entries {
-			indexes[i] = entries[i].Index
+		var indexes []uint64
+		for i := range entries { // rules and holds stand among them
+			if e, parsed := chain.ParseEntry(entries[i].Entry); parsed != nil || e.Kind != chain.KindControl || e.Code <= uint16(chain.ControlExpire) {
+				indexes = append(indexes, entries[i].Index)
+			}
 		}
 		return indexes, err
 	}

@@ -105,6 +105,9 @@ type Options struct {
 	journalEvery time.Duration
 	// holeRetry replaces the constant of that name: tests can't wait.
 	holeRetry time.Duration
+	// ExpireEvery is how often it looks for what a retention rule lets go; 0: never.
+	ExpireEvery time.Duration
+
 	// scrubEvery likewise.
 	scrubEvery time.Duration
 }
@@ -348,6 +351,7 @@ func (s *Service) newKeeper() *keeper.Keeper {
 	return keeper.New(keeper.Options{
 		Ledger: s.ledger, Conn: s.line.nc, Signer: s.ledgerSigner, Check: s.pump.whole, Logger: s.o.Logger,
 		Trim: s.trimming(), Every: s.o.Trim.every, Heads: &s.heads, Cosigned: s.cosigned,
+		ExpireEvery: s.o.ExpireEvery,
 	})
 }
 

@@ -75,6 +75,9 @@ func rowOf(i *client.Item, s Style) row {
 
 // erasedText says what is there in an erased record's stead.
 func erasedText(i *client.Item) string {
+	if i.Erased.Rule != "" {
+		return "EXPIRED under rule " + i.Erased.Rule
+	}
 	why := ""
 	if i.Erased.Reason != "" {
 		why = ", reason " + i.Erased.Reason
