@@ -76,7 +76,7 @@ func newSite(t *testing.T) *site {
 	if err := ingest.EnsureStream(ctx, nc, ingest.StreamOptions{}); err != nil {
 		t.Fatal(err)
 	}
-	begun := chaintest.New("keeper")
+	begun := chaintest.NewKeyed("keeper")
 	if _, _, err := ingest.PublishGenesis(ctx, nc, begun.Messages[0].Body, begun.Messages[1].Body); err != nil {
 		t.Fatal(err)
 	}
