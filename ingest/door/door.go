@@ -79,6 +79,9 @@ type Options struct {
 
 	// Access says who records, over HTTP. nil: anybody does.
 	Access *access.Gate
+	// DefaultWorkspace is where a request acts whose path names no workspace, while
+	// access is not configured; "": [access.DefaultWorkspace].
+	DefaultWorkspace string
 
 	Logger *slog.Logger // nil discards
 }
