@@ -35,9 +35,11 @@ func TestHoldRacesErase(t *testing.T) {
 		mu.Lock()
 		defer mu.Unlock()
 		publish()
-		if err := l.Append(t.Context(), s.Messages[len(s.Messages)-1:]); err == nil {
+		err := l.Append(t.Context(), s.Messages[len(s.Messages)-1:])
+		if err == nil {
 			err = l.Flush(t.Context())
-		} else {
+		}
+		if err != nil {
 			t.Error(err)
 		}
 		leaf, _, err := l.Get(l.Head().Size - 1)

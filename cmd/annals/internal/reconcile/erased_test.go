@@ -222,7 +222,7 @@ func TestTold(t *testing.T) {
 		{"of another range", e, put(by, e.erasure(func(x *chain.Erase) { e.leaves(x, keptRecord) }, operator)), said(nil, by), erasedRecord, PayloadMissing, none},
 		{"of another range, its duplicate", e, put(by, e.erasure(func(x *chain.Erase) { e.leaves(x, keptRecord) }, operator)), said(nil, by), erasedDuplicate, PayloadMissing, none},
 		{"of more than its signer saw", e, put(by, e.erasure(func(x *chain.Erase) { x.Ranges[0].To++ }, operator)), said(nil, by), erasedRecord, PayloadMissing, "not those that its signer saw"},
-		{"of what stands behind it", e, put(by, e.erasure(func(x *chain.Erase) { e.leaves(x, erasedRecord, by+2) }, operator)), said(nil, by), erasedRecord, PayloadMissing, "stands behind it"},
+		{"of what stands behind it", e, put(by, e.erasure(func(x *chain.Erase) { e.leaves(x, erasedRecord, by+2) }, operator)), said(nil, by), erasedRecord, PayloadMissing, "can't have seen"},
 		{"of a duplicate by itself", e, put(by, e.erasure(func(x *chain.Erase) { e.leaves(x, erasedRecord, erasedDuplicate) }, operator)), said(nil, by), erasedRecord, PayloadMissing, "is not erased by itself"},
 		{"of another workspace", e, put(by, e.erasure(func(x *chain.Erase) {
 			x.Workspace = e.ledger.Tag("ws_8")
