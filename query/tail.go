@@ -143,11 +143,12 @@ func (a *API) after(workspace, parameter string, id ulid.ULID) (beginning, error
 		return beginning{id: id.String()}, nil
 	}
 	_, index := chain.SplitULID(id)
+	tag := a.o.Ledger.Tag(workspace) // whatever is found: the same work for both
 	leaf, _, err := a.o.Ledger.Get(index)
 	if err != nil && !errors.Is(err, ledger.ErrNotFound) {
 		return beginning{}, err
 	}
-	if err != nil || leaf.Entry.ULID != id || leaf.Entry.Workspace != a.o.Ledger.Tag(workspace) {
+	if err != nil || leaf.Entry.ULID != id || leaf.Entry.Workspace != tag {
 		return beginning{}, problem.Parameter(parameter, "foreign_ulid", "no entry of the workspace has this ULID; use one as its timeline or tail gave it, or begin without it")
 	}
 	return beginning{next: index + 1, id: id.String()}, nil
