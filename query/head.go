@@ -28,7 +28,7 @@ func (a *API) head(w http.ResponseWriter, r *http.Request, f *filter) error {
 	}
 	note, err := a.o.SignHead([]byte(head.Text()))
 	if err != nil {
-		return problem.New(problem.NoCheckpoint, "the head of the workspace was not signed: %v; try again, and if it lasts, /readyz says why", err).From(err)
+		return problem.New(problem.NoCheckpoint, "the head of the workspace was not signed; try again, and if it lasts, ask an administrator of this server: its log says why").From(err)
 	}
 	answer := proof.HeadAnswer{Workspace: f.workspace, Tag: proof.Hash64(tag), Head: string(note), Checkpoint: string(signed.Note)}
 	if answer.Mark, err = a.markOf(tag, signed); err != nil {

@@ -3,6 +3,7 @@ package query
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"slices"
@@ -193,6 +194,13 @@ func TestHeadWaits(t *testing.T) {
 	n.refused(404, "no_head", "GET", "/v1/workspaces/nobody/head")
 	n.refused(400, "invalid_parameter", "GET", "/v1/workspaces/_system/head")
 	n.refused(400, "invalid_parameter", "GET", "/v1/workspaces/_system/entries")
+	// Why it isn't signed may name other replicas, and files: that is for the log.
+	n.api.o.SignHead = func([]byte) ([]byte, error) {
+		return nil, errors.New("replica b shows another root; /var/lib/annals/fork")
+	}
+	if a := n.do("GET", "/v1/workspaces/ws/head"); a.status != 503 || strings.Contains(string(a.body), "replica b") || strings.Contains(string(a.body), "/var/lib") {
+		t.Errorf("a head that can't be signed: %d %s", a.status, a.body)
+	}
 	n.api.o.SignHead = nil
 	n.refused(503, "no_checkpoint", "GET", "/v1/workspaces/ws/head")
 }

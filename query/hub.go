@@ -4,7 +4,6 @@ import (
 	"context"
 	"slices"
 	"sync"
-	"sync/atomic"
 
 	"annals/activity"
 	"annals/ledger/chain"
@@ -24,7 +23,6 @@ type hub struct {
 	reading chan struct{}   // holds a place for each listener that may read the indexes at once
 	stopped context.Context // ends with the server
 	stop    func()
-	newest  atomic.Pointer[named]
 	printed printed
 	running sync.WaitGroup // what reads the ledger, for who closes it
 
@@ -317,24 +315,4 @@ func (h *hub) close() {
 	for l := range h.listeners {
 		l.hurry()
 	}
-}
-
-// named is an entry's ULID.
-type named struct {
-	index uint64
-	id    string
-}
-
-// idOf returns the ULID of an entry. Idle listeners all ask for the same one.
-func (h *hub) idOf(index uint64) (string, error) {
-	if n := h.newest.Load(); n != nil && n.index == index {
-		return n.id, nil
-	}
-	leaf, _, err := h.api.o.Ledger.Get(index)
-	if err != nil {
-		return "", err
-	}
-	n := &named{index, leaf.Entry.ULID.String()}
-	h.newest.Store(n)
-	return n.id, nil
 }

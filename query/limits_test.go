@@ -99,7 +99,7 @@ func TestSlowHeaders(t *testing.T) {
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	ended := make(chan error, 1)
-	go func() { ended <- s.api.serve(ctx, l, 50*time.Millisecond) }()
+	go func() { ended <- s.api.serve(ctx, l, bounds{50 * time.Millisecond, readTimeout, maxConnections}) }()
 	defer func() {
 		cancel()
 		if err := <-ended; err != nil {

@@ -53,13 +53,14 @@ func noSuchRecord(f *filter) error {
 // workspace's entry from none.
 func (a *API) entryOf(f *filter) (chain.Leaf, chain.Hash, error) {
 	_, index := chain.SplitULID(f.ulid)
+	tag := a.o.Ledger.Tag(f.workspace) // for every one: it costs more than the comparisons
 	leaf, hash, err := a.o.Ledger.Get(index)
 	switch {
 	case errors.Is(err, ledger.ErrNotFound):
 		return leaf, hash, noSuchRecord(f)
 	case err != nil:
 		return leaf, hash, err
-	case leaf.Entry.ULID != f.ulid, leaf.Entry.Workspace != a.o.Ledger.Tag(f.workspace):
+	case leaf.Entry.ULID != f.ulid, leaf.Entry.Workspace != tag:
 		return leaf, hash, noSuchRecord(f)
 	}
 	return leaf, hash, nil

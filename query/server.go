@@ -7,6 +7,8 @@ import (
 	"net"
 	"net/http"
 	"time"
+
+	"golang.org/x/net/netutil"
 )
 
 // Timeouts of the server: who sends or takes bytes too slowly doesn't keep a
@@ -18,6 +20,9 @@ const (
 	idleTimeout       = 2 * time.Minute
 	maxHeaderBytes    = 64 << 10
 	drainTimeout      = 15 * time.Second
+	// maxConnections are open at once: all tails that there may be, and as many
+	// besides. More wait for one to end, in the system's queue and not in ours.
+	maxConnections = 4096
 
 	// How long a request may go on arriving after a stop, and how long its reader
 	// then has to answer that it didn't.
@@ -30,15 +35,22 @@ const (
 // that has not arrived whole within 750 ms is cut off: that its client stalls is
 // no fault of the stop.
 func (a *API) Serve(ctx context.Context, l net.Listener) error {
-	return a.serve(ctx, l, readHeaderTimeout)
+	return a.serve(ctx, l, bounds{readHeaderTimeout, readTimeout, maxConnections})
 }
 
-// serve is Serve, with a bound on how long a header may take to arrive.
-func (a *API) serve(ctx context.Context, l net.Listener, header time.Duration) error {
+// bounds are what clients have to keep to who don't say who they are yet.
+type bounds struct {
+	header, request time.Duration // in which either has to arrive
+	connections     int
+}
+
+// serve is Serve with other bounds.
+func (a *API) serve(ctx context.Context, l net.Listener, b bounds) error {
+	l = netutil.LimitListener(l, b.connections)
 	srv := &http.Server{
 		Handler:           a,
-		ReadHeaderTimeout: header,
-		ReadTimeout:       readTimeout,
+		ReadHeaderTimeout: b.header,
+		ReadTimeout:       b.request,
 		WriteTimeout:      writeTimeout,
 		IdleTimeout:       idleTimeout,
 		MaxHeaderBytes:    maxHeaderBytes,

@@ -101,6 +101,7 @@ func (a *API) tail(w http.ResponseWriter, r *http.Request, f *filter) error {
 // beginning is where a stream begins.
 type beginning struct {
 	next   uint64 // the first entry that is asked about
+	id     string // of the workspace's last entry before that; "": not asked for
 	newest int    // or begin with so many of the newest that there are
 }
 
@@ -112,13 +113,13 @@ func (a *API) beginning(r *http.Request, f *filter) (beginning, error) {
 		if err != nil {
 			return beginning{}, problem.Parameter(lastEventID, "invalid_ulid", invalidULID)
 		}
-		return a.after(lastEventID, after)
+		return a.after(f.workspace, lastEventID, after)
 	}
 	switch {
-	case f.tailing.after != ulid.Zero && f.tailing.last != 0:
+	case f.tailing.resumes && f.tailing.last != 0:
 		return beginning{}, problem.Parameter("last", "two_beginnings", "after says where to begin; give one of the two")
-	case f.tailing.after != ulid.Zero:
-		return a.after("after", f.tailing.after)
+	case f.tailing.resumes:
+		return a.after(f.workspace, "after", f.tailing.after)
 	case f.tailing.last != 0:
 		a.freshen(r.Context())
 		folded, _ := a.o.Projections.Cursor()
@@ -127,21 +128,30 @@ func (a *API) beginning(r *http.Request, f *filter) (beginning, error) {
 		}
 		return beginning{newest: f.tailing.last}, nil
 	}
-	return beginning{next: a.o.Ledger.Head().Size}, nil
+	size, end, err := a.o.Ledger.WorkspaceHead(r.Context(), a.o.Ledger.Tag(f.workspace))
+	if err != nil {
+		return beginning{}, err
+	}
+	id, err := a.hub.idIn(end)
+	return beginning{next: size, id: id}, err
 }
 
-// after is the beginning behind an entry of any workspace: a client whose filter
-// finds nothing is told of how far it was asked.
-func (a *API) after(parameter string, id ulid.ULID) (beginning, error) {
+// after is the beginning behind an entry of the workspace. Another workspace's is not
+// told from none: ULIDs can be guessed. The zero ULID is before the first.
+func (a *API) after(workspace, parameter string, id ulid.ULID) (beginning, error) {
+	if id == ulid.Zero {
+		return beginning{id: id.String()}, nil
+	}
 	_, index := chain.SplitULID(id)
+	tag := a.o.Ledger.Tag(workspace) // whatever is found: the same work for both
 	leaf, _, err := a.o.Ledger.Get(index)
 	if err != nil && !errors.Is(err, ledger.ErrNotFound) {
 		return beginning{}, err
 	}
-	if err != nil || leaf.Entry.ULID != id {
-		return beginning{}, problem.Parameter(parameter, "foreign_ulid", "no entry of this ledger has this ULID; use one as this ledger gave it, or begin without it")
+	if err != nil || leaf.Entry.ULID != id || leaf.Entry.Workspace != tag {
+		return beginning{}, problem.Parameter(parameter, "foreign_ulid", "no entry of the workspace has this ULID; use one as its timeline or tail gave it, or begin without it")
 	}
-	return beginning{next: index + 1}, nil
+	return beginning{next: index + 1, id: id.String()}, nil
 }
 
 // accepts reports whether a request takes a media type (RFC 9110, 12.5.1): without

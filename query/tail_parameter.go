@@ -17,8 +17,9 @@ const invalidULID = "a ULID is 26 of 0-9 A-H J K M N P-T V-Z, as an event's id o
 
 // tailing is what a request says of where its tail begins.
 type tailing struct {
-	after ulid.ULID
-	last  int
+	after   ulid.ULID
+	resumes bool // after was given
+	last    int
 }
 
 func init() {
@@ -31,13 +32,14 @@ var ulidText = huma.Schema{Type: huma.TypeString, Pattern: ulidPattern}
 
 var afterParameter = &parameter{
 	name: "after", in: inQuery, example: "01KA2B3C4D0000000000000005",
-	about:  "Begin behind this entry: the last id that was seen. The header " + lastEventID + " says the same, and wins.",
+	about:  "Begin behind this entry of the workspace: the last id that was seen. 26 zeros are before the first. The header " + lastEventID + " says the same, and wins.",
 	schema: ulidText,
 	parse: func(f *filter, _ said, v string) (problem.Code, string) {
 		var err error
-		if f.tailing.after, err = ulid.ParseStrict(v); err != nil || f.tailing.after == ulid.Zero {
+		if f.tailing.after, err = ulid.ParseStrict(v); err != nil {
 			return "invalid_ulid", invalidULID
 		}
+		f.tailing.resumes = true
 		return "", ""
 	},
 }

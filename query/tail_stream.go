@@ -75,11 +75,8 @@ func (s *stream) begin(b beginning) error {
 	first := appendRetry(nil, s.hub.retry())
 	if b.newest == 0 {
 		// So that a client that comes again before anything happened misses nothing.
-		var err error
-		if first, err = s.upTo(first, s.next); err != nil {
-			return err
-		}
-		return s.send(first)
+		s.after = b.id
+		return s.send(appendID(first, b.id))
 	}
 	if err := s.send(first); err != nil {
 		return err
@@ -286,7 +283,8 @@ func (s *stream) sendAll(events []*event) error {
 
 var heartbeat = []byte(":\n\n")
 
-// beat shows that the stream lives, and how far the client has been asked.
+// beat shows that the stream lives, and how far the client has been asked: by the
+// workspace's own entries.
 func (s *stream) beat() error {
 	at, idle := s.hub.idle(s.listener)
 	if !idle {
@@ -308,13 +306,11 @@ func (s *stream) mark() error {
 	return s.send(b)
 }
 
-// upTo appends the id of the entry before an index, where that is news.
+// upTo appends the id of the workspace's last entry before an index, where that is
+// news: an entry of another's says how much is recorded there, and when.
 func (s *stream) upTo(b []byte, index uint64) ([]byte, error) {
-	if index == 0 {
-		return b, nil
-	}
-	id, err := s.hub.idOf(index - 1)
-	if err != nil || id == s.after {
+	id, err := s.hub.idBefore(s.ctx, s.query.Workspace, index)
+	if err != nil || id <= s.after {
 		return b, err
 	}
 	s.after = id

@@ -50,7 +50,7 @@ Without --yes it shows what is wrong and what it would do, and does nothing.`,
 			case f.target == (natscontext.Target{}) && f.o.StreamReplicas > 1:
 				return usagef("--stream-replicas is for a cluster: say which one with --nats or --context")
 			case f.target != (natscontext.Target{}) && f.target.URL == "" && f.target.Context == "":
-				return usagef("--creds is for a cluster: say which one with --nats or --context")
+				return usagef("--creds, --nkey and --nats-ca are for a cluster: say which one with --nats or --context")
 			}
 			return a.runEpoch(cmd.Context(), &f)
 		},
@@ -59,6 +59,8 @@ Without --yes it shows what is wrong and what it would do, and does nothing.`,
 	dataFlag(cmd, &f.o.Data)
 	fl.StringVar(&f.target.URL, "nats", "", "the `URL` of the cluster that held the stream")
 	fl.StringVar(&f.target.Creds, "creds", "", "credentials `FILE` for the cluster")
+	fl.StringVar(&f.target.Nkey, "nkey", "", "the `FILE` of the seed by which the ledger gets into the cluster")
+	fl.StringVar(&f.target.CA, "nats-ca", "", "a `FILE` with the certificates (PEM) that the cluster's are to be signed by")
 	fl.StringVar(&f.target.Context, "context", "", "`NAME` of a context of the nats command line, for the cluster")
 	fl.IntVar(&f.o.StreamReplicas, "stream-replicas", 0, "how many of the cluster's servers hold the new stream: 1, 3 or 5")
 	fl.BoolVar(&f.o.NotDurable, "insecure-not-durable", false, "use a cluster that doesn't show that it syncs before it acknowledges")

@@ -84,6 +84,11 @@ it at once, which loses nothing that was acknowledged.`,
 	fl.BoolVar(&f.o.StageOnDisk, "stage-on-disk", false, "have the embedded NATS server stage atomic batches on the disk, even where /dev/shm has room for them")
 	fl.StringVar(&f.target.URL, "nats", "", "use the stream on a cluster at this `URL` instead of embedding a server")
 	fl.StringVar(&f.target.Creds, "creds", "", "credentials `FILE` for the cluster")
+	fl.StringVar(&f.target.Nkey, "nkey", "", "the `FILE` of the seed by which the ledger gets into the cluster: nkeys/ledger.nk of annals nats-config")
+	fl.StringVar(&f.target.CA, "nats-ca", "", "a `FILE` with the certificates (PEM) that the cluster's are to be signed by, instead of the system's")
+	fl.StringVar(&f.o.NATSAccounts, "nats-accounts", "", "the `DIR` that annals nats-config wrote: whom the embedded NATS server lets in, and as whom; needed off the loopback")
+	fl.StringVar(&f.o.NATSTLS.Cert, "nats-tls-cert", "", "the embedded NATS server speaks TLS by the certificate in this `FILE`, which may be replaced while it runs")
+	fl.StringVar(&f.o.NATSTLS.Key, "nats-tls-key", "", "the `FILE` of that certificate's private key")
 	fl.StringVar(&f.target.Context, "context", "", "`NAME` of a context of the nats command line, for the cluster")
 	fl.IntVar(&f.o.StreamReplicas, "stream-replicas", 0, "how many of the cluster's servers hold the stream, when it has to be made: 1, 3 or 5")
 	fl.StringVar(&f.o.Origin, "origin", "", "the `NAME` of a ledger that has to be made: a URL without scheme, such as example.com/audit; it can't be changed later")
@@ -121,7 +126,7 @@ func (a *app) runServe(cmd *cobra.Command, f *serveFlags) error {
 	}
 	if f.target != (natscontext.Target{}) {
 		if f.target.URL == "" && f.target.Context == "" {
-			return usagef("--creds is for a cluster: say which one with --nats or --context")
+			return usagef("--creds, --nkey and --nats-ca are for a cluster: say which one with --nats or --context")
 		}
 		f.o.Cluster = &f.target
 	} else if f.o.StreamReplicas > 1 {

@@ -2,6 +2,7 @@ package broker
 
 import (
 	_ "embed"
+	"errors"
 	"fmt"
 
 	"github.com/nats-io/nats-server/v2/server"
@@ -28,4 +29,27 @@ func options(password string) (*server.Options, error) {
 		return nil, fmt.Errorf("broker: the built-in accounts don't parse: %w", err)
 	}
 	return o, nil
+}
+
+// ErrAccounts is a file of accounts that can't be, or that lets in whoever comes.
+var ErrAccounts = errors.New("broker: the accounts' file is not one to serve with; write it with `annals nats-config`")
+
+// optionsOf returns the server's options with the accounts of a file.
+func optionsOf(file string) (*server.Options, error) {
+	o, err := server.ProcessConfigFile(file)
+	if err != nil {
+		return nil, fmt.Errorf("%w: %s: %w", ErrAccounts, file, err)
+	}
+	switch {
+	case o.NoAuthUser != "":
+		return nil, fmt.Errorf("%w: %s has no_auth_user, by which everybody gets in", ErrAccounts, file)
+	case len(o.Nkeys) == 0:
+		return nil, fmt.Errorf("%w: %s names nobody", ErrAccounts, file)
+	}
+	for _, a := range o.Accounts {
+		if a.Name == AccountLedger {
+			return o, nil
+		}
+	}
+	return nil, fmt.Errorf("%w: %s has no account %s, which the stream is in", ErrAccounts, file, AccountLedger)
 }

@@ -2,6 +2,7 @@ package broker
 
 import (
 	"crypto/rand"
+	"crypto/tls"
 	"encoding/hex"
 	"errors"
 	"fmt"
@@ -47,6 +48,13 @@ type Options struct {
 	// takes several syncs a batch. "" leaves it to the server.
 	Staging string
 
+	// Accounts is a file of accounts in the server's language, which says who is let
+	// in; "" lets in whoever comes, as a producer. Seed is then the file of the seed by
+	// which [Broker.Connect] gets in.
+	Accounts, Seed string
+	// TLS is what clients are served by; nil: plain.
+	TLS *tls.Config
+
 	Logger       *slog.Logger  // nil discards; notices of the server are at level Debug
 	StartTimeout time.Duration // 0 is 30 s; recovering a large stream takes a while
 }
@@ -56,7 +64,9 @@ type Broker struct {
 	srv      *server.Server
 	staging  *staging // nil: on the disk
 	lock     *os.File
-	password string
+	password string // "": with the seed
+	seed     string
+	tls      bool
 }
 
 // Start starts a server and returns once it accepts connections and JetStream
@@ -97,15 +107,12 @@ func Start(o Options) (*Broker, error) {
 }
 
 func start(o Options, held *os.File) (*Broker, error) {
-	var secret [24]byte
-	if _, err := rand.Read(secret[:]); err != nil {
-		return nil, fmt.Errorf("%w: %w", ErrStart, err)
-	}
-	password := hex.EncodeToString(secret[:])
-	so, err := options(password)
+	b := &Broker{lock: held, seed: o.Seed, tls: o.TLS != nil}
+	so, err := b.admitting(o.Accounts)
 	if err != nil {
 		return nil, err
 	}
+	so.TLSConfig = o.TLS
 	so.ServerName = "annals"
 	so.Host, so.Port = o.Host, o.Port
 	so.JetStream = true
@@ -118,7 +125,6 @@ func start(o Options, held *os.File) (*Broker, error) {
 	so.MaxPayload = o.MaxPayload
 	so.NoSigs = true
 	so.NoLog = true // SetLogger below gives it ours
-	b := &Broker{lock: held, password: password}
 	if o.Staging != "" {
 		if b.staging, err = newStaging(o.Staging, storeDir(so)); err != nil {
 			return nil, err
@@ -134,6 +140,20 @@ func start(o Options, held *os.File) (*Broker, error) {
 		b.staging.run()
 	}
 	return b, nil
+}
+
+// admitting returns the server's options with who is let in: whom a file names, or,
+// where there is none, everybody, and the ledger by a password that is drawn here.
+func (b *Broker) admitting(accounts string) (*server.Options, error) {
+	if accounts != "" {
+		return optionsOf(accounts)
+	}
+	var secret [24]byte
+	if _, err := rand.Read(secret[:]); err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrStart, err)
+	}
+	b.password = hex.EncodeToString(secret[:])
+	return options(b.password)
 }
 
 // serve starts the server and returns once it has recovered and listens.
@@ -204,11 +224,26 @@ func (b *Broker) ClientURL() string { return b.srv.ClientURL() }
 // Addr is the host and port the server listens on.
 func (b *Broker) Addr() *net.TCPAddr { return b.srv.Addr().(*net.TCPAddr) }
 
+// TLS reports whether clients are served by TLS.
+func (b *Broker) TLS() bool { return b.tls }
+
 // Connect connects as the ledger's user, over the loopback: the server's write
-// buffers and the kernel's carry a stream faster than an in-process pipe does.
-// The password is drawn anew at each start and never leaves the process.
+// buffers and the kernel's carry a stream faster than an in-process pipe does. With
+// TLS it is that pipe all the same: it leads to this server and no other, whatever
+// name its certificate has. The password, where there is
+// one, is drawn anew at each start and never leaves the process.
 func (b *Broker) Connect(opts ...nats.Option) (*nats.Conn, error) {
-	return nats.Connect(b.ClientURL(), append([]nats.Option{nats.UserInfo(UserLedger, b.password)}, opts...)...)
+	who := nats.UserInfo(UserLedger, b.password)
+	if b.password == "" {
+		var err error
+		if who, err = nats.NkeyOptionFromSeed(b.seed); err != nil {
+			return nil, fmt.Errorf("broker: the ledger's seed: %w", err)
+		}
+	}
+	if b.tls {
+		opts = append(opts, nats.InProcessServer(b.srv), nats.Secure(&tls.Config{InsecureSkipVerify: true})) // #nosec G402 -- see above
+	}
+	return nats.Connect(b.ClientURL(), append([]nats.Option{who}, opts...)...)
 }
 
 // Stage looks after the staging of a stream that was just made, which otherwise

@@ -82,7 +82,7 @@ func TestPermissionsAreNoWall(t *testing.T) {
 	}
 }
 
-// TestTenantAccount does what accounts.conf advises, and finds the tenant's
+// TestTenantAccount adds the account of one tenant, and finds the tenant's
 // producer held to its workspace, by its own subjects, replies and traces.
 func TestTenantAccount(t *testing.T) {
 	file, err := os.ReadFile("accounts.conf")

@@ -238,9 +238,31 @@ func (s *Service) post(ctx context.Context, r micro.Request) ([]byte, string, er
 	if err := s.record(ctx, batch, true, wants); err != nil {
 		return nil, "", err
 	}
+	if s.o.OnlyKnown {
+		untell(batch.items, wants)
+	}
 	body, err := json.Marshal(Answer{batch.items})
 	return body, mediaJSON, err
 }
+
+// untell takes out of an answer what it says of others' records: whether the id was
+// taken, and by which entry. The record is in the ledger either way. Who asks for the
+// receipt gets that of their own entry, whole.
+func untell(items []Fate, wants wants) {
+	if wants.wait != waitRecorded {
+		return
+	}
+	for i := range items {
+		switch item := &items[i]; item.Status {
+		case recorded, duplicate, conflict:
+			item.Status, item.Kind, item.Ref = recorded, "", nil
+			item.Detail = untold
+		}
+	}
+}
+
+// untold is said to who waited for a record on NATS, where access is configured.
+const untold = "it is in the ledger; whether as a record, or as a duplicate or conflict of another under its id, is told over HTTP, and by its receipt"
 
 // semantic makes a version that micro takes of the program's: three numbers, and
 // whatever follows them.

@@ -72,3 +72,34 @@ func TestOnlyKnown(t *testing.T) {
 		}
 	}
 }
+
+// TestRecordingTellsNothing: where access is configured, who waits for a record on NATS
+// is told the same of a new id, of one that another took with the same record, and of
+// one that another took with another: but for the numbers of the entry, word for word.
+func TestRecordingTellsNothing(t *testing.T) {
+	s := reply(t)
+	record := func(id, name string) string {
+		return fmt.Sprintf(`{"id":%q,"type":"app.renamed","workspace":"ws_7","actor":{"type":"user","id":%q}}`, id, name)
+	}
+	s.post(door.SubjectRecord, record("taken", "u"), door.HeaderWait, "recorded")
+	if told := s.post(door.SubjectRecord, record("taken", "v"), door.HeaderWait, "recorded"); told.Status != "conflict" || told.Ref == nil {
+		t.Fatalf("without access: %+v", told)
+	}
+	s.service.Close()
+	s.known = true
+	s.serve()
+	plain := func(id, name string) string {
+		told := s.post(door.SubjectRecord, record(id, name), door.HeaderWait, "recorded")
+		if told.Index == nil || told.ULID == "" {
+			t.Fatalf("%s: %+v", id, told)
+		}
+		told.ID, told.ULID, told.EntryHash, told.Sequence, told.Place, told.Index = "", "", "", nil, nil, nil
+		return fmt.Sprintf("%+v", told)
+	}
+	fresh := plain("new", "u")
+	for name, told := range map[string]string{"a duplicate": plain("taken", "u"), "a conflict": plain("taken", "w")} {
+		if told != fresh {
+			t.Errorf("%s is told\n%s\na new one\n%s", name, told, fresh)
+		}
+	}
+}

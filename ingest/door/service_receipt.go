@@ -113,7 +113,8 @@ func (s *Service) find(ctx context.Context, q *ReceiptRequest, digest []byte) (i
 		return problem.New(problem.NoSuchRecord, "the workspace has no entry %s", what)
 	}
 	var e chain.Entry
-	var leaf chain.Leaf // where it is needed
+	tag := s.o.Tag(q.Workspace) // before it is known whether there is one: the same work for all
+	var leaf chain.Leaf         // where it is needed
 	var what string
 	switch {
 	case q.ULID != "":
@@ -140,7 +141,7 @@ func (s *Service) find(ctx context.Context, q *ReceiptRequest, digest []byte) (i
 		}
 		e = receipt.Entry
 	}
-	if e.Workspace != s.o.Tag(q.Workspace) {
+	if e.Workspace != tag {
 		return 0, absent(what)
 	}
 	if !s.o.OnlyKnown {

@@ -123,7 +123,7 @@ func (g *Gate) embed(r *http.Request, token string) (*Principal, error) {
 		return nil, &RefusedError{"the embed token " + e.ID + " was revoked, or the key that made it"}
 	}
 	return &Principal{
-		Kind: ByEmbed, ID: "embed:" + e.ID, Grants: []Grant{{Read, w}}, Only: e.Only, Expires: expires, revoked: revoked,
+		Kind: ByEmbed, ID: "embed:" + e.ID, Grants: []Grant{{Read, w}}, Only: e.Only, Expires: expires, revoked: revoked, minter: e.By,
 	}, nil
 }
 

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"net/http/httptest"
 	"testing"
 	"time"
 
@@ -163,5 +164,62 @@ func TestRevocationsOverall(t *testing.T) {
 	var full *InvalidError
 	if err := b.RevokeEmbed("ws_new", "00000000000000aa", now); !errors.As(err, &full) {
 		t.Errorf("one more than can be remembered: %v", err)
+	}
+}
+
+// TestEmbedTokensCostTheirMinter: however many embed tokens somebody makes, all of
+// them together have what the token has that made them: tails, queries and requests.
+// Another token's are its own.
+func TestEmbedTokensCostTheirMinter(t *testing.T) {
+	b := mustBook(t, &disk{})
+	g := mustGate(t, Options{
+		Keys: b, EmbedKey: []byte("0123456789abcdef0123456789abcdef"), Now: func() time.Time { return now },
+		Limits: Limits{Tails: 3, Queries: 2, PerSecond: 1, Burst: 8},
+	})
+	enter := func(token string) (*Principal, error) {
+		return g.Enter(httptest.NewRecorder(), &http.Request{Header: http.Header{"Authorization": {"Bearer " + token}}})
+	}
+	_, key := add(t, b, "one", "ws_a")
+	_, other := add(t, b, "two", "ws_a")
+	minter, err := enter(key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	embedded := func() *Principal {
+		t.Helper()
+		_, token, err := g.Mint(minter, Embed{Workspace: "ws_a"}, time.Minute)
+		if err != nil {
+			t.Fatal(err)
+		}
+		p, err := enter(token)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return p
+	}
+	for w, most := range map[Work]int{Tail: 3, Query: 2} {
+		for i := range most {
+			if _, err := g.Begin(embedded(), w); err != nil {
+				t.Fatalf("%d of %v: %v", i, w, err)
+			}
+		}
+		if _, err := g.Begin(minter, w); !problem.Is(err, problem.TooManyAtOnce) {
+			t.Errorf("the minter itself, one more of %v: %v", w, err)
+		}
+	}
+	for _, w := range []Work{Tail, Query} {
+		if _, err := g.Begin(embedded(), w); !problem.Is(err, problem.TooManyAtOnce) {
+			t.Errorf("another embed token, one more of %v: %v", w, err)
+		}
+	}
+	if _, err := enter(key); !problem.Is(err, problem.RateLimited) {
+		t.Errorf("eight requests were made, by whomever: %v", err)
+	}
+	p, err := enter(other)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := g.Begin(p, Tail); err != nil {
+		t.Errorf("another token's own: %v", err)
 	}
 }

@@ -67,7 +67,7 @@ func (g *Gate) Enter(w http.ResponseWriter, r *http.Request) (*Principal, error)
 	if err != nil || g == nil {
 		return p, err
 	}
-	return p, g.limits.spend(w.Header(), p.ID, g.o.Now())
+	return p, g.limits.spend(w.Header(), p.payer(), g.o.Now())
 }
 
 // Authorize is [Principal.Authorize] for an operation that a request asks for, and
@@ -90,7 +90,7 @@ func (g *Gate) Begin(p *Principal, w Work) (end func(), err error) {
 	if g == nil {
 		return func() {}, nil
 	}
-	return g.limits.begin(p.ID, w, g.o.Now())
+	return g.limits.begin(p.payer(), w, g.o.Now())
 }
 
 // RefusedError says why a token is not good, in words that its holder may read.

@@ -13,7 +13,8 @@ import (
 	"golang.org/x/time/rate"
 )
 
-// Limits bound what one token may ask, and all of them together. 0 is the default.
+// Limits bound what one token may ask, with the embed tokens that it made, and all of
+// them together. 0 is the default.
 type Limits struct {
 	PerSecond float64 `json:"requests_per_second,omitzero"` // of a token; 500
 	Burst     int     `json:"burst,omitzero"`               // that a token may have saved up; twice as many
@@ -72,7 +73,7 @@ func (u *usage) idle(now time.Time) bool {
 type limiter struct {
 	o       Limits
 	mu      sync.Mutex
-	by      map[string]*usage // by [Principal].ID
+	by      map[string]*usage // by [Principal.payer]
 	sweep   int               // how many there may be before those that are idle are forgotten
 	queries int               // of all
 }

@@ -53,6 +53,9 @@ type Principal struct {
 	// Expires is when the token ends by itself; zero: it doesn't.
 	Expires time.Time
 
+	// minter is the token that made this one, and pays for what it does; "": none did.
+	minter string
+
 	revoked context.Context // ends when the token is revoked; nil: that can't be
 }
 
@@ -76,6 +79,10 @@ func (p *Principal) Within(anyOf Scopes) (w Workspaces) {
 	}
 	return w
 }
+
+// payer is the token whose limits hold: an embed token costs whoever made it, who
+// could make any number of them.
+func (p *Principal) payer() string { return cmp.Or(p.minter, p.ID) }
 
 // Authorize decides whether the principal may do something that one of the scopes
 // is enough for, in a workspace, [Everywhere] or [Anywhere]. It is the one place

@@ -67,6 +67,7 @@ type Journal struct {
 	start   *Record // how the server was started, until it is told; nil: it is
 	refused []*tally
 	used    []*tally
+	untold  map[string]*Record // what was counted and could not be told yet, by type
 }
 
 // New returns a journal, which tells nothing until it runs.
@@ -193,25 +194,41 @@ func (j *Journal) changes(ctx context.Context) {
 	}
 }
 
-// counted tells what was counted. What can't be told is counted on.
+// counted tells what was counted. What can't be told is told again as it is, under the
+// id that it has: it may have arrived, and only its acknowledgement not. Until then the
+// next is counted on.
 func (j *Journal) counted(ctx context.Context) {
 	for _, c := range []struct {
 		typ string
 		of  *[]*tally
 	}{{TypeRefused, &j.refused}, {TypeUsed, &j.used}} {
-		j.mu.Lock()
-		all := *c.of
-		*c.of = nil
-		j.mu.Unlock()
-		if len(all) == 0 || j.tell(ctx, summed(c.typ, all)) {
-			continue
+		for { // what waited, and then what was counted since
+			r := j.sum(c.typ, c.of)
+			if r == nil || !j.tell(ctx, *r) {
+				break
+			}
+			j.mu.Lock()
+			delete(j.untold, c.typ)
+			j.mu.Unlock()
 		}
-		j.mu.Lock()
-		if room := maxTallies - len(*c.of); room > 0 {
-			*c.of = append(*c.of, all[:min(room, len(all))]...)
-		}
-		j.mu.Unlock()
 	}
+}
+
+// sum returns the record of a type that waits to be told: the one that could not be, or
+// what was counted since; nil: there is nothing.
+func (j *Journal) sum(typ string, of *[]*tally) *Record {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	if r := j.untold[typ]; r != nil || len(*of) == 0 {
+		return r
+	}
+	r := summed(typ, *of)
+	*of = nil
+	if j.untold == nil {
+		j.untold = map[string]*Record{}
+	}
+	j.untold[typ] = &r
+	return &r
 }
 
 func (j *Journal) tell(ctx context.Context, r Record) bool {

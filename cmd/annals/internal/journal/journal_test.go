@@ -61,6 +61,43 @@ func TestNobodyFillsTheLedger(t *testing.T) {
 	}
 }
 
+// TestCountedOnce: a record of what was counted keeps its id and its bytes until it is
+// acknowledged: one that arrived, and whose acknowledgement was lost, is a duplicate
+// when it comes again. What is counted meanwhile is told after it, and none twice.
+func TestCountedOnce(t *testing.T) {
+	var arrived []string
+	lost := true
+	l := &ledger{}
+	j, _ := journal(t, l, true)
+	j.o.Publish = func(_ context.Context, r Record) error {
+		b, err := r.Bytes()
+		arrived = append(arrived, string(b))
+		if lost {
+			return errors.New("no acknowledgement came")
+		}
+		return err
+	}
+	who := &access.Principal{ID: "k1"}
+	for range 3 {
+		j.Used(who, access.Read, "timeline", "ws_7")
+		j.counted(t.Context())
+	}
+	lost = false
+	j.counted(t.Context())
+	j.counted(t.Context())
+	if len(arrived) != 5 {
+		t.Fatalf("%d came: %s", len(arrived), arrived)
+	}
+	for _, again := range arrived[1:4] {
+		if again != arrived[0] {
+			t.Errorf("first %s\nagain %s", arrived[0], again)
+		}
+	}
+	if !strings.Contains(arrived[0], `"count":1`) || !strings.Contains(arrived[4], `"count":2`) {
+		t.Errorf("%s", arrived)
+	}
+}
+
 // TestWhatIsTold: audits always, reads where it is asked for, and neither what shows
 // nothing of a workspace nor what records.
 func TestWhatIsTold(t *testing.T) {

@@ -24,6 +24,8 @@ import (
 type Target struct {
 	URL     string // nats://host:port, several separated by commas
 	Creds   string // file of a user's credentials (JWT and seed)
+	Nkey    string // file of a user's seed
+	CA      string // file of who signed the servers' certificates (PEM)
 	Context string // name of a context, or a path to its file
 }
 
@@ -53,6 +55,9 @@ var refused = []string{"nsc", "socks_proxy", "user_jwt", "user_seed", "windows_c
 // Resolve returns the servers to connect to and the options to do it with.
 func (t Target) Resolve() (url string, opts []nats.Option, err error) {
 	var s settings
+	if t.Creds != "" && t.Nkey != "" {
+		return "", nil, errors.New("credentials and a seed are two users: give one of the two")
+	}
 	if t.Context != "" {
 		if s, err = read(t.Context); err != nil {
 			return "", nil, err
@@ -63,6 +68,12 @@ func (t Target) Resolve() (url string, opts []nats.Option, err error) {
 	}
 	if t.Creds != "" {
 		s.Creds, s.Nkey, s.User, s.Token = t.Creds, "", "", ""
+	}
+	if t.Nkey != "" {
+		s.Creds, s.Nkey, s.User, s.Token = "", t.Nkey, "", ""
+	}
+	if t.CA != "" {
+		s.CA = t.CA
 	}
 	if s.URL == "" {
 		return "", nil, errors.New("the NATS context names no server: give one with --nats")

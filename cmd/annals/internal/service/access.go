@@ -56,23 +56,6 @@ func (s *Service) admit() error {
 	return s.admitNATS()
 }
 
-// admitNATS holds the embedded server to the loopback: whoever reaches it may
-// publish, without saying who they are.
-func (s *Service) admitNATS() error {
-	if s.o.Cluster != nil {
-		return nil
-	}
-	host, _, err := net.SplitHostPort(s.o.NATSListen)
-	if err != nil {
-		return fmt.Errorf("--nats-listen: %q is no HOST:PORT: %w", s.o.NATSListen, err)
-	}
-	if !loopback(host) {
-		return fmt.Errorf("--nats-listen %s is not on the loopback, and the embedded NATS server lets any client publish: "+
-			"let producers record over HTTP, or use a NATS server with accounts of your own and name it with --nats (docs/access.md)", s.o.NATSListen)
-	}
-	return nil
-}
-
 // sayAccess says at each start who is let in, and opens the gate that lets them.
 func (s *Service) sayAccess() error {
 	if s.book == nil {

@@ -41,6 +41,9 @@ func (s *Service) openLine(quietly bool) (*line, error) {
 	if !s.o.StageOnDisk {
 		o.Staging = broker.Memory()
 	}
+	if err := s.accounts(&o); err != nil {
+		return nil, err
+	}
 	quietly = quietly && port != 0
 	if quietly {
 		if err := free(s.o.NATSListen); err != nil {
@@ -62,10 +65,14 @@ func (s *Service) openLine(quietly bool) (*line, error) {
 // clientURL is where a client on this machine reaches the server.
 func clientURL(b *broker.Broker) string {
 	addr := b.Addr()
-	if addr.IP.IsUnspecified() {
-		return "nats://127.0.0.1:" + strconv.Itoa(addr.Port)
+	scheme := "nats://"
+	if b.TLS() {
+		scheme = "tls://"
 	}
-	return "nats://" + addr.String()
+	if addr.IP.IsUnspecified() {
+		return scheme + "127.0.0.1:" + strconv.Itoa(addr.Port)
+	}
+	return scheme + addr.String()
 }
 
 // free says early, before anything is made, that a port is taken.

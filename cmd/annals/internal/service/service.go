@@ -47,6 +47,11 @@ type Options struct {
 	Data       string // the data folder
 	Listen     string // HOST:PORT for HTTP
 	NATSListen string // HOST:PORT for NATS clients, where the server is embedded
+	// NATSAccounts is a folder that natsconfig wrote: who is let in there. "": whoever
+	// reaches it, on the loopback alone.
+	NATSAccounts string
+	// NATSTLS names the files that the embedded server speaks TLS by.
+	NATSTLS accessfile.TLS
 
 	// StageOnDisk has the embedded server stage atomic batches on the disk, even where
 	// there is memory for it.
