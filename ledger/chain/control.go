@@ -18,6 +18,7 @@ const (
 	ControlEpoch   ControlType = 5
 	ControlGap     ControlType = 6
 	ControlErase   ControlType = 7
+	ControlFold    ControlType = 13
 	ControlTrim    ControlType = 14
 )
 
@@ -39,6 +40,8 @@ func (t ControlType) String() string {
 		return "gap"
 	case ControlErase:
 		return "erase"
+	case ControlFold:
+		return "fold-version"
 	case ControlTrim:
 		return "trim"
 	}
@@ -56,7 +59,7 @@ func (t ControlType) role() Role {
 		return RoleRoot
 	case ControlSeed, ControlMark, ControlTrim:
 		return RoleLedger
-	case ControlEpoch, ControlGap:
+	case ControlEpoch, ControlGap, ControlFold:
 		return RoleOperator
 	case ControlErase:
 		return RoleEraser // or who stands in for it: see [Roster.judgeType]

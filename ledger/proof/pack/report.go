@@ -98,7 +98,7 @@ func readSaying(l *proof.Line) *saying {
 		s.Grade = e.Grade.String()
 	}
 	leaf := chain.Leaf{Entry: e, Payload: p}
-	_, record := leaf.Record()
+	_, record := leaf.Shown()
 	s.Record = cut(record)
 	switch e.Kind {
 	case chain.KindRejection:

@@ -104,7 +104,7 @@ func (s *Service) Submit(ctx context.Context, body []byte) (uint64, error) {
 
 // submitted are the types that come from an operator. The ledger itself publishes
 // the others, and an epoch begins with a stream of its own.
-var submitted = []chain.ControlType{chain.ControlKey, chain.ControlGap, chain.ControlErase}
+var submitted = []chain.ControlType{chain.ControlKey, chain.ControlGap, chain.ControlErase, chain.ControlFold}
 
 // allows reports why a message would do no good.
 func (at *standing) allows(body []byte, s *chain.Statement, ok bool) error {
