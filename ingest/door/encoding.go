@@ -1,6 +1,7 @@
 package door
 
 import (
+	"bytes"
 	"compress/gzip"
 	"crypto/sha256"
 	"errors"
@@ -29,7 +30,7 @@ func decoded(w http.ResponseWriter, r *http.Request) ([]byte, error) {
 	var plain io.Reader
 	switch encoding {
 	case "", "identity":
-		body, err := io.ReadAll(raw)
+		body, err := whole(raw, r.ContentLength)
 		if err != nil {
 			return nil, unread(err)
 		}
@@ -58,6 +59,18 @@ func decoded(w http.ResponseWriter, r *http.Request) ([]byte, error) {
 		return nil, problem.New(problem.TooLarge, "the body has more than %d bytes once it is decoded; send fewer records at once", MaxBody)
 	}
 	return body, nil
+}
+
+// atOnce is how much room a body gets before anything of it arrived: a length is easily
+// said.
+const atOnce = 512 << 10
+
+// whole reads a body into room of its length, where that is said, rather than into room
+// that grows: it would be copied several times.
+func whole(body io.Reader, length int64) ([]byte, error) {
+	b := bytes.NewBuffer(make([]byte, 0, min(max(length, 0), atOnce)+bytes.MinRead))
+	_, err := b.ReadFrom(body)
+	return b.Bytes(), err
 }
 
 // undecoded tells a body that doesn't arrive from one that is not what it says.
