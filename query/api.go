@@ -68,6 +68,9 @@ type Options struct {
 	// Access says who asks, and keeps what is theirs out of the caches on the way. nil:
 	// everybody may do everything.
 	Access *access.Gate
+	// DefaultWorkspace is where a request acts whose path names no workspace, while
+	// access is not configured; "": [access.DefaultWorkspace].
+	DefaultWorkspace string
 	// Keys are the API keys, for who administers them over the API. nil: they can't be.
 	Keys *access.Book
 	// Origins are those of the web pages that may ask, such as

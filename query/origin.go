@@ -23,7 +23,7 @@ func secure(h http.Header, r *http.Request) {
 // What pages of the origins on the list may send and read (Fetch Standard, 3.2).
 const (
 	corsMethods = "GET, HEAD, POST, DELETE"
-	corsHeaders = "Authorization, Content-Type, If-None-Match, Last-Event-ID, X-Request-Id"
+	corsHeaders = "Annals-Workspace, Authorization, Content-Type, If-None-Match, Last-Event-ID, X-Request-Id"
 	corsExposed = "ETag, Location, RateLimit, RateLimit-Policy, Retry-After, WWW-Authenticate, X-Request-Id"
 	corsSeconds = "600"
 )

@@ -45,6 +45,7 @@ func TestScripts(t *testing.T) {
 			e.Setenv("WITNESS", fmt.Sprintf("127.0.0.1:%d", freeport.Find(t, 1)[0]))
 			samples, err := filepath.Abs("../../testdata/activity")
 			e.Setenv("SAMPLES", samples)
+			e.Setenv("IMPORTS", filepath.Join(filepath.Dir(samples), "imports"))
 			return err
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){

@@ -147,7 +147,7 @@ func OriginalOf(index uint64, p *Payload) Original {
 	}
 	leaf := Leaf{Entry: Entry{Kind: KindRecord}, Payload: p}
 	_, o.Record = leaf.Record()
-	if leaf.Subject().Root == RootActivity {
+	if !p.vouched() {
 		o.Attributes = attributes(p.Envelope)
 	}
 	return o

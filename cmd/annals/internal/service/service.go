@@ -77,6 +77,9 @@ type Options struct {
 	TLS accessfile.TLS
 	// Access says who is let in beside the holders of API keys.
 	Access accessfile.Config
+	// DefaultWorkspace is where a request acts whose path names no workspace, while
+	// access is not configured; "": [access.DefaultWorkspace].
+	DefaultWorkspace string
 	// Checkpoint is how often a growing ledger gets a signed checkpoint; 0: each
 	// second.
 	Checkpoint time.Duration

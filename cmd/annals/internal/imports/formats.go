@@ -1,0 +1,54 @@
+package imports
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// Format is a kind of file.
+type Format struct {
+	Name     string
+	About    string
+	suffixes []string // of the files that are taken out of a folder
+	mapped   bool     // it is read by a mapping
+	read     func(*tape, *Mapping, *sink) error
+}
+
+// without makes a parser of one that needs no mapping.
+func without(read func(*tape, *sink) error) func(*tape, *Mapping, *sink) error {
+	return func(t *tape, _ *Mapping, s *sink) error { return read(t, s) }
+}
+
+// formats are all there are, by name. A new one is a new row.
+var formats = []Format{
+	{Name: "cloudtrail", About: "AWS CloudTrail's log files", suffixes: []string{".json"}, read: without(readCloudTrail)},
+	{Name: "csv", About: "CSV with a head (RFC 4180), by a mapping file", suffixes: []string{".csv"}, mapped: true, read: readCSV},
+	{Name: "jsonl", About: "records of annals, a line each", suffixes: []string{".jsonl", ".ndjson"}, read: without(readNative)},
+	{Name: "ocsf", About: "events of the Open Cybersecurity Schema Framework, one after the other or in an array", suffixes: []string{".json", ".jsonl", ".ndjson"}, read: without(readOCSF)},
+}
+
+// Formats returns all formats, by name.
+func Formats() []Format { return slices.Clone(formats) }
+
+// FormatNamed finds a format.
+func FormatNamed(name string) (Format, error) {
+	var names []string
+	for _, f := range formats {
+		if f.Name == name {
+			return f, nil
+		}
+		names = append(names, f.Name)
+	}
+	return Format{}, fmt.Errorf("there is no format %q; there is %s", name, strings.Join(names, ", "))
+}
+
+// Mapped reports whether files of the format are read by a mapping.
+func (f *Format) Mapped() bool { return f.mapped }
+
+// takes reports whether a file of a folder looks like one of the format, compressed or
+// not.
+func (f *Format) takes(name string) bool {
+	name = strings.TrimSuffix(strings.ToLower(name), ".gz")
+	return slices.ContainsFunc(f.suffixes, func(s string) bool { return strings.HasSuffix(name, s) })
+}
