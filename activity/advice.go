@@ -22,6 +22,9 @@ var advice = [...]string{
 	CodeProducerTooLong:   "producer may have 128 bytes",
 	CodeInvalidDoor:       "a vouched frame is {\"door\":{…},\"record\":…}, and only doors publish it",
 	CodeTwoIDs:            "let either the record or its door give the event id",
+	CodeUnsupportedEvent:  "send an event of CloudEvents 1.0, in binary mode or in the JSON event format",
+	CodeInvalidEvent:      "give the event's attributes as CloudEvents 1.0 says: specversion, id, source and type at least",
+	CodeEventMismatch:     "let the event's attributes and the record in its data say the same, or leave it to one of them",
 }
 
 // Advice returns what to do about records refused with the code; "" for a number

@@ -49,6 +49,11 @@ const (
 	CodeProducerTooLong   Code = 19 // producer of more than MaxProducer bytes
 	CodeInvalidDoor       Code = 20 // the vouched frame is broken
 	CodeTwoIDs            Code = 21 // door and record both give an event id
+
+	// Of events, from fold version 2 on.
+	CodeUnsupportedEvent Code = 22 // a version or format of CloudEvents that isn't read
+	CodeInvalidEvent     Code = 23 // an attribute is missing, or is none
+	CodeEventMismatch    Code = 24 // attributes and the record in the data contradict each other
 )
 
 var codeNames = [...]string{
@@ -73,6 +78,9 @@ var codeNames = [...]string{
 	CodeProducerTooLong:   "producer_too_long",
 	CodeInvalidDoor:       "invalid_door",
 	CodeTwoIDs:            "two_ids",
+	CodeUnsupportedEvent:  "unsupported_event",
+	CodeInvalidEvent:      "invalid_event",
+	CodeEventMismatch:     "event_mismatch",
 }
 
 // String returns the code's name in snake_case, or "code_N" for a number that

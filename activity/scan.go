@@ -38,6 +38,29 @@ func Scan(body []byte, k *Keys) *Refusal {
 }
 
 func scan(body []byte, k *Keys) *Refusal {
+	if r := walkable(body, k, inRecord); r != nil {
+		return r
+	}
+	return k.check()
+}
+
+// object holds bytes that are no record to what a record is held to before anything
+// is known about its members: verdicts 1, 2 and that it is an object.
+func object(body []byte) *Refusal {
+	if r := value(body); r != nil {
+		return r
+	}
+	if body[skipSpace(body, 0)] != '{' {
+		return refuse(CodeNotObject, "", "an event is a JSON object")
+	}
+	return nil
+}
+
+// value is object for any JSON value.
+func value(body []byte) *Refusal { return walkable(body, nil, elsewhere) }
+
+// walkable walks the tokens of a value that stands in a place, and fills k.
+func walkable(body []byte, k *Keys, in place) *Refusal {
 	if len(body) > MaxRecord {
 		return refuse(CodeRecordTooLarge, "", "a record has at most "+strconv.Itoa(MaxRecord)+" bytes, this one has "+strconv.Itoa(len(body))+"; keep the bulk elsewhere and record its address")
 	}
@@ -48,13 +71,10 @@ func scan(body []byte, k *Keys) *Refusal {
 		return refuse(CodeInvalidUTF8, "", "byte "+strconv.Itoa(firstInvalid(body))+" is not UTF-8; encode text as UTF-8 and binary data as base64")
 	}
 	s := scanners.Get().(*scanner)
-	r := s.scan(body, k)
+	r := s.scan(body, k, in)
 	s.forget()
 	scanners.Put(s)
-	if r != nil {
-		return r
-	}
-	return k.check()
+	return r
 }
 
 // scanner walks the tokens of one record. It is pooled, because a decoder's
@@ -100,10 +120,10 @@ func (s *scanner) forget() {
 	s.body, s.keys, s.schema = nil, nil, nil
 }
 
-func (s *scanner) scan(body []byte, k *Keys) *Refusal {
+func (s *scanner) scan(body []byte, k *Keys, in place) *Refusal {
 	s.use(body)
 	s.keys = k
-	s.stack[0] = frame{next: rule{want: anything, place: inRecord}}
+	s.stack[0] = frame{next: rule{want: anything, place: in}}
 	depth, members, end := 0, 0, 0
 	for {
 		if _, err := s.decoder.ReadToken(); err != nil {
@@ -154,7 +174,7 @@ func (s *scanner) scan(body []byte, k *Keys) *Refusal {
 	if rest := skipSpace(body, end); rest < len(body) {
 		return refuse(CodeTrailingBytes, "", "the record ends at byte "+strconv.Itoa(end)+" and something else follows at byte "+strconv.Itoa(rest)+"; publish one record in a message, or NDJSON with its content type")
 	}
-	if body[skipSpace(body, 0)] != '{' {
+	if in == inRecord && body[skipSpace(body, 0)] != '{' {
 		return refuse(CodeNotObject, "", "a record is a JSON object")
 	}
 	return s.schema

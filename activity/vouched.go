@@ -24,6 +24,9 @@ type Door struct {
 	RemoteAddr   string `json:"remote_addr,omitzero"`   // the peer's address
 	ForwardedFor string `json:"forwarded_for,omitzero"` // the address a proxy names
 	RequestID    string `json:"request_id,omitzero"`
+	// Format is [FormatEvent] where the record is a CloudEvent, which it is from fold
+	// version 2 on. Anything else that a door says there is passed over.
+	Format string `json:"format,omitzero"`
 }
 
 // Vouched is a frame taken apart: {"door":{…},"record":…}. The raw slices alias
@@ -62,6 +65,7 @@ func AppendVouched(dst []byte, d Door, record []byte) []byte {
 		{`,"remote_addr":`, d.RemoteAddr},
 		{`,"forwarded_for":`, d.ForwardedFor},
 		{`,"request_id":`, d.RequestID},
+		{`,"format":`, d.Format},
 	} {
 		if m.value != "" {
 			dst = append(dst, m.name...)
@@ -225,6 +229,9 @@ func (s *scanner) scanDoor(raw []byte, d *Door) *Refusal {
 		}
 		name := s.unquoteName(s.last(quoted))
 		into := d.member(name)
+		if into == nil && string(name) == "format" && s.decoder.PeekKind() == '"' {
+			into = &d.Format // of another type it is passed over, as it was before it had a meaning
+		}
 		if into == nil {
 			if r := s.skipDoorValue(); r != nil {
 				return r

@@ -180,11 +180,11 @@ func (f *folder) answer(asked []question) (err error) {
 			continue
 		}
 		index := binary.BigEndian.Uint64(it.Value())
-		record, err := recordBytes(f.db, index)
+		original, err := originalAt(f.db, index)
 		if err != nil {
 			return err
 		}
-		if record == nil {
+		if original.Record == nil {
 			// Unless it is erased everywhere, to fold on without comparing would give
 			// another entry than a replica that has the payload gives.
 			if _, gone, err := erased(f.db, index); err != nil {
@@ -193,7 +193,7 @@ func (f *folder) answer(asked []question) (err error) {
 				return damaged(index, "the payload of the first record under an id is missing")
 			}
 		}
-		q.item.Know(chain.Original{Index: index, Record: record})
+		q.item.Know(original)
 	}
 	return nil
 }

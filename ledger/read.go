@@ -287,23 +287,31 @@ func attach(db pebble.Reader, leaf *chain.Leaf) error {
 	return nil
 }
 
-// recordBytes reads the record bytes of an entry: nil when they are erased.
-func recordBytes(db pebble.Reader, index uint64) ([]byte, error) {
+// originalAt reads what an entry is compared by: its record bytes are nil when they are
+// erased.
+func originalAt(db pebble.Reader, index uint64) (chain.Original, error) {
+	gone := chain.OriginalOf(index, nil)
 	b, closer, err := db.Get(entryKey(index, partPayload))
 	if errors.Is(err, pebble.ErrNotFound) {
-		return nil, nil
+		return gone, nil
 	}
 	if err != nil {
-		return nil, err
+		return gone, err
 	}
 	defer closer.Close()
 	payload, err := chain.ParsePayload(b)
 	if err != nil {
-		return nil, damaged(index, firstLine(err))
+		return gone, damaged(index, firstLine(err))
 	}
-	leaf := chain.Leaf{Entry: chain.Entry{Kind: chain.KindRecord}, Payload: &payload}
-	_, record := leaf.Record()
-	return slices.Clone(record), nil
+	original := chain.OriginalOf(index, &payload)
+	original.Record = slices.Clone(original.Record)
+	return original, nil
+}
+
+// recordBytes reads the record bytes of an entry: nil when they are erased.
+func recordBytes(db pebble.Reader, index uint64) ([]byte, error) {
+	original, err := originalAt(db, index)
+	return original.Record, err
 }
 
 // entry reads one stored entry, without its payload.

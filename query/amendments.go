@@ -75,7 +75,7 @@ func (m *amended) append(b []byte, it *item, leaf *chain.Leaf) ([]byte, error) {
 			b = append(b, ',')
 		}
 		if leaf.Payload != nil {
-			_, record := leaf.Record()
+			_, record := leaf.Shown()
 			state.amend(record)
 		}
 		b, err = it.append(b, leaf, hash)

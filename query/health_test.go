@@ -46,7 +46,7 @@ func TestLedgerHead(t *testing.T) {
 	head := s.api.o.Ledger.Head()
 	want := Ledger{
 		ID: s.stream.ID.String(), Origin: "annals.example/query", Stream: "ANNALS", Size: 5, Root: head.Root.String(),
-		RecordedAt: "2026-01-02T03:04:05.004Z", Sequence: 5, Control: 2, State: "recording", Indexes: Indexes{Size: 5, Generation: 1},
+		RecordedAt: "2026-01-02T03:04:05.004Z", Sequence: 5, Fold: 1, Control: 2, State: "recording", Indexes: Indexes{Size: 5, Generation: 1},
 	}
 	if got != want {
 		t.Errorf("%+v, want %+v", got, want)

@@ -100,6 +100,10 @@ func (it *item) append(b []byte, leaf *chain.Leaf, hash chain.Hash) ([]byte, err
 		b = append(b, `,"door":`...)
 		b = append(b, door...)
 	}
+	if event := published(leaf); event != nil {
+		b = append(b, `,"event":`...)
+		b = append(b, event...)
+	}
 	switch {
 	case payload.record != nil:
 		b = append(b, `,"record":`...)
@@ -113,6 +117,20 @@ func (it *item) append(b []byte, leaf *chain.Leaf, hash chain.Hash) ([]byte, err
 		b = append(b, '"')
 	}
 	return append(b, '}'), nil
+}
+
+// published returns the CloudEvent that tells the item's record, in the JSON event
+// format: as it was published, where it was published so. nil: none does.
+func published(leaf *chain.Leaf) []byte {
+	e, ok := leaf.Event()
+	if !ok {
+		return nil
+	}
+	if leaf.Attributes() == nil {
+		_, bytes := leaf.Record()
+		return bytes
+	}
+	return e.Append(nil)
 }
 
 // shown is what of a payload an item shows: at most one of record, text and raw.
@@ -140,7 +158,7 @@ func (it *item) payload(leaf *chain.Leaf) (door []byte, s shown) {
 	if subject.Root == chain.RootControl {
 		return nil, s
 	}
-	door, record := leaf.Record()
+	door, record := leaf.Shown()
 	if e.Kind != chain.KindRejection {
 		s.record = record
 		if s.typ == "" {

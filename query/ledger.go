@@ -26,6 +26,7 @@ type Ledger struct {
 	Trimmed    uint64      `json:"trimmed" doc:"The stream's last sequence that the ledger lets go: what it holds up to there may be gone from the stream. 0: nothing."`
 	TrimHeld   string      `json:"trim_held,omitzero" doc:"Why the stream grows and can't be trimmed at the moment. For who audits or administers all workspaces."`
 	Epoch      uint32      `json:"epoch" doc:"Which stream the sequence is of: each time that it had to be made anew is one more."`
+	Fold       uint16      `json:"fold_version" doc:"The version of the fold that the next message is folded by. From 2 on CloudEvents are read."`
 	Control    uint64      `json:"control" doc:"The number that the next control statement has to have."`
 	Hole       *Hole       `json:"hole,omitzero" doc:"What of the stream is missing, and admitted by no signed gap in the ledger. Unless it is folded it keeps the ledger from recording."`
 	Witnessed  *Witnessing `json:"witnessed,omitzero" nullable:"false" doc:"How far witnesses have cosigned. Absent where the server asks none."`
@@ -52,6 +53,7 @@ func (a *API) ledger(w http.ResponseWriter, r *http.Request, _ *filter) error {
 		Trimmed:    head.State.Trimmed,
 		TrimHeld:   a.o.TrimHeld(),
 		Epoch:      head.State.Epoch,
+		Fold:       head.State.Version,
 		Control:    head.State.Control,
 		State:      "recording",
 		Indexes:    indexes,

@@ -128,6 +128,7 @@ func itemSchema() *huma.Schema {
 			"modified_at": {Type: huma.TypeString, Format: "date-time", Description: "Of one record: when it was last amended; absent where it never was."},
 			"present":     {Type: huma.TypeObject, AdditionalProperties: true, Description: "Of one record that was amended: its data with the top-level members that the amendments' data give in their place, a later one's over an earlier one's. Absent where the record, or no amendment, has any. It is made of what was recorded; the records are the evidence."},
 			"door":        {Type: huma.TypeObject, AdditionalProperties: true, Description: "What the door says that the record came through; absent where the producer published itself."},
+			"event":       {Type: huma.TypeObject, AdditionalProperties: true, Description: "The CloudEvent that tells the record, in the JSON event format; absent where the record was published as such."},
 			"record":      {Type: huma.TypeObject, AdditionalProperties: true, Description: "The record as it was published. A rejection has it when its payload is a JSON object within the bounds."},
 			"text":        {Type: huma.TypeString, Description: "Of a rejection: the payload, when it is UTF-8 but no such object."},
 			"raw":         {Type: huma.TypeString, ContentEncoding: "base64", Description: "Of a rejection: any other payload, in base64."},

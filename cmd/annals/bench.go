@@ -51,6 +51,8 @@ and how that compares with what the machine can do at best.
   batch     as ndjson, but a message a record, in atomic batches
   await     64 callers, each waiting until its record is recorded; a tenth of the records
   latency   1,000 records a second, each timed until it is recorded
+  http      records posted over HTTP by 64 clients, a record and 500 at a time, until the
+            stream has them, beside a handler that reads and parses and does nothing else
   append    in process, without a stream, parsing included
 
 Ctrl-C prints what was measured until then. Close what else is busy on the machine

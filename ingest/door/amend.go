@@ -40,19 +40,19 @@ func (d *door) amend(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	bodies, lone, err := read(w, r)
+	sent, err := read(w, r)
 	if err != nil {
 		return err
 	}
-	if !lone {
+	if !sent.lone || sent.events {
 		return problem.New(problem.InvalidBody, "an amendment is one record: send one JSON object as application/json")
 	}
-	body, err := amending(bodies[0], id.String())
+	body, err := amending(sent.bodies[0], id.String())
 	if err != nil {
 		return err
 	}
-	batch := newBatch(workspace, [][]byte{body}, vouching(seen(r), who))
-	if err := d.record(r.Context(), batch, lone, wants); err != nil {
+	batch := newBatch(workspace, [][]byte{body}, false, vouching(seen(r), who, anyID))
+	if err := d.record(r.Context(), batch, true, wants); err != nil {
 		return err
 	}
 	if wants.wait == "" {

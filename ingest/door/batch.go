@@ -33,27 +33,39 @@ type batch struct {
 type framing func(body []byte, keys *activity.Keys) (frame []byte, id string)
 
 // vouching frames records on vouched.>, with what the door saw of their sender, and
-// knows of who that is.
-func vouching(from activity.Door, who *access.Principal) framing {
+// knows of who that is. A record without an id gets one: of newID, which is told how
+// many records came before it.
+func vouching(from activity.Door, who *access.Principal, newID func(n int) string) framing {
 	attribute(&from, who)
+	n := -1
 	return func(body []byte, keys *activity.Keys) ([]byte, string) {
+		n++
 		d := from
 		d.Grade = grade(who, keys)
 		id := keys.ID
 		if id == "" {
-			id = ulid.MustNew(ulid.Now(), rand.Reader).String()
+			id = newID(n)
 			d.ID = id
 		}
 		return activity.AppendVouched(make([]byte, 0, len(body)+512), d, body), id
 	}
 }
 
+// anyID is an id that no other record has.
+func anyID(int) string { return ulid.MustNew(ulid.Now(), rand.Reader).String() }
+
 // newBatch checks each record as the ledger will, and frames those that hold.
-func newBatch(workspace string, bodies [][]byte, frame framing) *batch {
+func newBatch(workspace string, bodies [][]byte, events bool, frame framing) *batch {
 	b := &batch{workspace: workspace, frames: make([][]byte, len(bodies)), items: make([]Fate, len(bodies))}
 	var keys activity.Keys
 	for i, body := range bodies {
-		bad := activity.Scan(body, &keys)
+		record, bad := body, (*activity.Refusal)(nil)
+		if events {
+			record, bad = told(body)
+		}
+		if bad == nil {
+			bad = activity.Scan(record, &keys)
+		}
 		if bad == nil {
 			bad = keys.Agree(workspace, "")
 		}

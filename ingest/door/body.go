@@ -2,8 +2,8 @@ package door
 
 import (
 	"bytes"
+	"crypto/sha256"
 	"errors"
-	"io"
 	"mime"
 	"net/http"
 	"os"
@@ -18,42 +18,63 @@ import (
 const (
 	mediaJSON   = "application/json"
 	mediaNDJSON = "application/x-ndjson"
+	mediaEvent  = "application/cloudevents+json"
+	mediaEvents = "application/cloudevents-batch+json"
 )
 
-// read reads the body and takes it apart into the bytes of its records. lone says
-// that the body is one record rather than a batch that holds one.
-func read(w http.ResponseWriter, r *http.Request) (bodies [][]byte, lone bool, err error) {
+// sent is the body of a request, taken apart.
+type sent struct {
+	bodies [][]byte // of the records
+	lone   bool     // the body is one record rather than a batch that holds one
+	events bool     // the records are CloudEvents, in the JSON event format
+	digest [sha256.Size]byte
+}
+
+// read reads the body and takes it apart into the bytes of its records.
+func read(w http.ResponseWriter, r *http.Request) (s sent, err error) {
 	media, err := mediaOf(r.Header)
 	if err != nil {
-		return nil, false, err
+		return s, err
 	}
-	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, MaxBody))
+	body, err := decoded(w, r)
 	if err != nil {
-		return nil, false, unread(err)
+		return s, err
 	}
-	if media == mediaNDJSON {
-		bodies, err = lines(body)
-		return bodies, false, err
+	s.digest = digest(r, body)
+	first := bytes.TrimLeft(body, " \t\r\n")
+	array := len(first) > 0 && first[0] == '['
+	switch {
+	case media == mediaBinary:
+		s.lone, s.events = true, true
+		event, err := binaryEvent(r.Header, body)
+		s.bodies = [][]byte{event}
+		return s, err
+	case media == mediaNDJSON:
+		s.bodies, err = lines(body)
+	case media == mediaEvents && !array:
+		return s, of(activity.CodeMalformedJSON, "", "a batch of events is a JSON array")
+	case media == mediaEvent || !array:
+		// What is no array is a record, or will be refused as one.
+		s.bodies, s.lone = [][]byte{body}, true
+	default:
+		s.bodies, err = elements(body)
 	}
-	// What is no array is a record, or will be refused as one.
-	if first := bytes.TrimLeft(body, " \t\r\n"); len(first) == 0 || first[0] != '[' {
-		return [][]byte{body}, true, nil
-	}
-	bodies, err = elements(body)
-	return bodies, false, err
+	s.events = media == mediaEvent || media == mediaEvents
+	return s, err
 }
 
 // mediaOf holds the headers to what the door reads. A body without a type is
 // refused too: a web page may send one to any address without being asked.
 func mediaOf(h http.Header) (string, error) {
-	if e := h.Get("Content-Encoding"); e != "" && !strings.EqualFold(e, "identity") {
-		return "", problem.New(problem.UnsupportedCode, "")
-	}
 	given := h.Get("Content-Type")
 	media, params, err := mime.ParseMediaType(given)
+	if len(h.Values("Ce-Specversion")) > 0 && !strings.HasPrefix(media, "application/cloudevents") {
+		return mediaBinary, nil // the data may be anything, or nothing
+	}
 	charset := params["charset"]
-	if err != nil || media != mediaJSON && media != mediaNDJSON || charset != "" && !strings.EqualFold(charset, "utf-8") {
-		return "", problem.New(problem.UnsupportedMedia, "Content-Type is %q: send %s (a record, or an array of records) or %s (a record a line), in UTF-8", given, mediaJSON, mediaNDJSON)
+	known := media == mediaJSON || media == mediaNDJSON || media == mediaEvent || media == mediaEvents
+	if err != nil || !known || charset != "" && !strings.EqualFold(charset, "utf-8") {
+		return "", problem.New(problem.UnsupportedMedia, "Content-Type is %q: send %s (a record, or an array of records), %s (a record a line), %s or %s, in UTF-8, or a CloudEvent in binary mode", given, mediaJSON, mediaNDJSON, mediaEvent, mediaEvents)
 	}
 	return media, nil
 }

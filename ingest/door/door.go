@@ -81,6 +81,10 @@ type Options struct {
 	AckTimeout  time.Duration
 	WaitTimeout time.Duration
 
+	// FoldVersion is the version of the fold that is in force (chain.State.Version);
+	// below [chain.FoldEvents] no CloudEvent is taken. nil: none is.
+	FoldVersion func() uint16
+
 	// Access says who records, over HTTP. nil: anybody does.
 	Access *access.Gate
 	// DefaultWorkspace is where a request acts whose path names no workspace, while
@@ -97,6 +101,9 @@ func (o Options) filled() Options {
 	if o.WaitTimeout == 0 {
 		o.WaitTimeout = 30 * time.Second
 	}
+	if o.FoldVersion == nil {
+		o.FoldVersion = func() uint16 { return chain.FoldRecords }
+	}
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
@@ -107,7 +114,7 @@ func (o Options) filled() Options {
 func Register(api huma.API, o Options) {
 	o = o.filled()
 	problem.Install()
-	d := &door{o}
+	d := &door{o: o}
 	registry := api.OpenAPI().Components.Schemas
 	d.serve(api, document(registry), d.post)
 	if o.Get != nil && o.Tag != nil {
@@ -130,7 +137,10 @@ func (d *door) serve(api huma.API, op *huma.Operation, answer func(http.Response
 	}))
 }
 
-type door struct{ o Options }
+type door struct {
+	o    Options
+	keys keys
+}
 
 // post answers one request.
 func (d *door) post(w http.ResponseWriter, r *http.Request) error {
@@ -146,12 +156,32 @@ func (d *door) post(w http.ResponseWriter, r *http.Request) error {
 	if err := d.o.Access.Authorize(r, who, access.Record, "record-activity", workspace); err != nil {
 		return err
 	}
-	bodies, lone, err := read(w, r)
+	key, err := keyOf(r, who, workspace)
 	if err != nil {
 		return err
 	}
-	batch := newBatch(workspace, bodies, vouching(seen(r), who))
-	if err := d.record(r.Context(), batch, lone, wants); err != nil {
+	sent, err := read(w, r)
+	if err != nil {
+		return err
+	}
+	if sent.events && d.o.FoldVersion() < chain.FoldEvents {
+		return problem.New(problem.EventsNotRead, "")
+	}
+	from, newID := seen(r), anyID
+	if key != nil {
+		before, end, err := d.keys.begin(key, sent.digest)
+		if err != nil || before != nil {
+			return replay(w, before, err)
+		}
+		defer func() { end(nil) }() // unless it was answered before: then it may be sent again
+		newID = key.id
+		w = &remembering{ResponseWriter: w, end: end}
+	}
+	if sent.events {
+		from.Format = activity.FormatEvent
+	}
+	batch := newBatch(workspace, sent.bodies, sent.events, vouching(from, who, newID))
+	if err := d.record(r.Context(), batch, sent.lone, wants); err != nil {
 		return err
 	}
 	if wants.wait == "" {
@@ -296,6 +326,10 @@ func answer(w http.ResponseWriter, status int, b *batch) error {
 	if err != nil {
 		return err
 	}
+	return write(w, status, body)
+}
+
+func write(w http.ResponseWriter, status int, body []byte) error {
 	h := w.Header()
 	h.Set("Content-Type", "application/json")
 	h.Set("Content-Length", strconv.Itoa(len(body)))

@@ -257,7 +257,7 @@ func TestRefused(t *testing.T) {
 		{"form", records, good, []string{"Content-Type", "application/x-www-form-urlencoded"}, 415, "unsupported_media_type", ""},
 		{"no media type", records, good, []string{"Content-Type", ""}, 415, "unsupported_media_type", ""},
 		{"latin", records, good, []string{"Content-Type", "application/json; charset=latin1"}, 415, "unsupported_media_type", ""},
-		{"gzip", records, good, []string{"Content-Encoding", "gzip"}, 415, "unsupported_encoding", ""},
+		{"brotli", records, good, []string{"Content-Encoding", "br"}, 415, "unsupported_encoding", ""},
 		{"reserved", "/v1/workspaces/_system/records", good, nil, 400, "invalid_parameter", "ws reserved_workspace"},
 		{"odd workspace", "/v1/workspaces/a.b/records", good, nil, 400, "invalid_parameter", "ws invalid_workspace"},
 		{"unknown wait", records + "?wait=forever", good, nil, 400, "invalid_parameter", "wait unknown_wait"},
@@ -386,13 +386,13 @@ func TestOrderOnFailure(t *testing.T) {
 // TestEveryRefusalHasARow: a code of a record that has no row of the table would
 // be answered as an internal error.
 func TestEveryRefusalHasARow(t *testing.T) {
-	for c := activity.CodeEmpty; c <= activity.CodeTwoIDs; c++ {
+	for c := activity.CodeEmpty; c <= activity.CodeEventMismatch; c++ {
 		row, ok := problem.Lookup(problem.Code(c.String()))
 		if !ok || row.Advice == "" {
 			t.Errorf("%s has no row", c)
 		}
 	}
-	if name := (activity.CodeTwoIDs + 1).String(); !strings.HasPrefix(name, "code_") {
+	if name := (activity.CodeEventMismatch + 1).String(); !strings.HasPrefix(name, "code_") {
 		t.Errorf("there is a code %s beyond the ones looked at here", name)
 	}
 }

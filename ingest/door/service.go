@@ -87,7 +87,7 @@ func Serve(nc *nats.Conn, o ServiceOptions) (*Service, error) {
 		o.FoldTimeout = 5 * time.Second
 	}
 	s := &Service{
-		door: door{o.Options}, o: o, nc: nc,
+		door: door{o: o.Options}, o: o, nc: nc,
 		room: make(chan struct{}, maxRecordsAtOnce), receipts: room{all: maxReceiptsAtOnce, each: maxReceiptsOfOne},
 		end: newEnd(func(ctx context.Context) (uint64, error) { return ingest.LastSequence(ctx, nc) }),
 	}
@@ -234,7 +234,7 @@ func (s *Service) post(ctx context.Context, r micro.Request) ([]byte, string, er
 		workspace = strings.Clone(keys.Workspace) // what is missing is said of the record
 	}
 	asItIs := func(body []byte, keys *activity.Keys) ([]byte, string) { return body, strings.Clone(keys.ID) }
-	batch := newBatch(workspace, [][]byte{r.Data()}, asItIs)
+	batch := newBatch(workspace, [][]byte{r.Data()}, false, asItIs)
 	if err := s.record(ctx, batch, true, wants); err != nil {
 		return nil, "", err
 	}

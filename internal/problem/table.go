@@ -17,6 +17,10 @@ const (
 	UnknownParameter Code = "unknown_parameter"
 	InvalidCursor    Code = "invalid_cursor"
 	InvalidBody      Code = "invalid_body"
+	InvalidEncoding  Code = "invalid_encoding"
+	EventsNotRead    Code = "events_not_read"
+	KeyInFlight      Code = "idempotency_in_flight"
+	KeyReused        Code = "idempotency_key_reused"
 	BadRequest       Code = "bad_request"
 	NoSuchRecord     Code = "no_such_record"
 	NoSuchPath       Code = "no_such_path"
@@ -82,8 +86,12 @@ var table = map[Code]Row{
 	NotWitnessed:     {http.StatusNotFound, "No checkpoint is witnessed", "/v1/ledger says which witnesses are asked, and what they answer; /checkpoint has the ledger's own", 0},
 	MethodNotAllowed: {http.StatusMethodNotAllowed, "Method not allowed", "use a method that the Allow header names", 0},
 	TooLarge:         {http.StatusRequestEntityTooLarge, "The body is too large", "send fewer records at once", 0},
-	UnsupportedMedia: {http.StatusUnsupportedMediaType, "Unsupported content type", "send application/json (a record, or an array of records) or application/x-ndjson (a record a line), in UTF-8", 0},
-	UnsupportedCode:  {http.StatusUnsupportedMediaType, "Unsupported content encoding", "send the body as it is, without Content-Encoding", 0},
+	UnsupportedMedia: {http.StatusUnsupportedMediaType, "Unsupported content type", "send application/json (a record, or an array of records) or application/x-ndjson (a record a line), in UTF-8, or a CloudEvent", 0},
+	UnsupportedCode:  {http.StatusUnsupportedMediaType, "Unsupported content encoding", "send the body with Content-Encoding gzip or zstd, one of them, or as it is", 0},
+	InvalidEncoding:  {http.StatusBadRequest, "The body is not encoded as it says", "encode it as Content-Encoding says, or send it as it is; nothing of it was recorded", 0},
+	EventsNotRead:    {http.StatusUnsupportedMediaType, "The ledger reads no CloudEvents yet", "an operator lets it read them with `annals fold-version`; until then send records; nothing was recorded", 0},
+	KeyInFlight:      {http.StatusConflict, "A request with the idempotency key is under way", "wait for its answer, or send it again in a moment", 0},
+	KeyReused:        {http.StatusUnprocessableEntity, "The idempotency key was used for another request", "use a new key for a new request; this one was not looked at", 0},
 	BodyTimeout:      {http.StatusRequestTimeout, "The body did not arrive in time", "send it again; nothing of it was recorded", 0},
 	NoRecords:        {http.StatusUnprocessableEntity, "There is no record in the body", "send at least one", 0},
 	TooManyRecords:   {http.StatusRequestEntityTooLarge, "Too many records at once", "send fewer records at once", 0},
@@ -137,6 +145,9 @@ var table = map[Code]Row{
 	"id_too_long":        {http.StatusUnprocessableEntity, "An id is too long", "an id has at most 512 bytes", 0},
 	"producer_too_long":  {http.StatusUnprocessableEntity, "The producer's name is too long", "it has at most 128 bytes", 0},
 	"invalid_door":       {http.StatusInternalServerError, "The door could not vouch for the record", "nothing that you did; give the request_id to an operator", 0},
+	"unsupported_event":  {http.StatusUnprocessableEntity, "The event is of another version or format", "send an event of CloudEvents 1.0, in binary mode or in the JSON event format", 0},
+	"invalid_event":      {http.StatusUnprocessableEntity, "An attribute of the event is missing, or is none", "give specversion, id, source and type at least, as CloudEvents 1.0 says", 0},
+	"event_mismatch":     {http.StatusUnprocessableEntity, "The event and the record in its data contradict each other", "let both say the same, or leave it to one of them", 0},
 	"two_ids":            {http.StatusUnprocessableEntity, "The record has two ids", "give it one", 0},
 }
 

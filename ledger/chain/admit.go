@@ -111,6 +111,8 @@ func (s *State) hold(m *Message, fr *frame, st *Statement) (err error) {
 		err = s.begin(m, st)
 	case ControlGap:
 		err = s.notice(m, st)
+	case ControlFold:
+		err = s.foldBy(st)
 	case ControlTrim:
 		err = s.trim(st)
 	case ControlErase:

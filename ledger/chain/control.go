@@ -22,6 +22,7 @@ const (
 	ControlRetention ControlType = 9
 	ControlHold      ControlType = 10
 	ControlRelease   ControlType = 11
+	ControlFold      ControlType = 13
 	ControlTrim      ControlType = 14
 )
 
@@ -51,6 +52,8 @@ func (t ControlType) String() string {
 		return "hold"
 	case ControlRelease:
 		return "release"
+	case ControlFold:
+		return "fold-version"
 	case ControlTrim:
 		return "trim"
 	}
@@ -68,7 +71,7 @@ func (t ControlType) role() Role {
 		return RoleRoot
 	case ControlSeed, ControlMark, ControlExpire, ControlTrim:
 		return RoleLedger
-	case ControlEpoch, ControlGap, ControlHold, ControlRelease:
+	case ControlEpoch, ControlGap, ControlHold, ControlRelease, ControlFold:
 		return RoleOperator
 	case ControlErase, ControlRetention:
 		return RoleEraser // or who stands in for it: see [Roster.judgeType]

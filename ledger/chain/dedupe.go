@@ -1,9 +1,6 @@
 package chain
 
-import (
-	"bytes"
-	"encoding/binary"
-)
+import "encoding/binary"
 
 // fresh finds the first records of a batch by their dedupe keys. It is a hash
 // table of places in the batch, plus 1: the keys' own bits choose the slots,
@@ -32,10 +29,11 @@ func (f *fold) settle(item *Item, e *Entry, payload *Payload) (first bool) {
 		}
 		earlier := &f.out.Entries[at-1]
 		// A body that the fold kept is whole, and its record bytes are a view of it.
-		original = &Original{Index: earlier.Entry.Index, Record: f.recordOf(earlier)}
+		o := OriginalOf(earlier.Entry.Index, &earlier.Payload)
+		original = &o
 	}
 	e.Ref = original.Index
-	if original.Record != nil && !bytes.Equal(original.Record, item.Record()) {
+	if original.Record != nil && !original.Same(item.Record(), item.attributes) {
 		e.Kind = KindConflict
 		return false
 	}
@@ -50,11 +48,4 @@ func (f *fold) settle(item *Item, e *Entry, payload *Payload) (first bool) {
 	payload.Kept, payload.Body = KeptAround, nil
 	payload.Before, payload.After = item.body[:item.start], item.body[item.end:]
 	return false
-}
-
-// recordOf returns the record bytes of an entry folded in this batch.
-func (f *fold) recordOf(e *Folded) []byte {
-	leaf := Leaf{Entry: e.Entry, Payload: &e.Payload}
-	_, record := leaf.Record()
-	return record
 }

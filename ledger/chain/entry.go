@@ -93,8 +93,11 @@ const (
 	FlagRetained uint16 = 1 << 0 // the payload was retained at birth
 	FlagClamped  uint16 = 1 << 1 // the ULID's time is not the stream's
 
-	// b2, a producer's signature, is 0 in version 1.
-	knownFlags = FlagRetained | FlagClamped
+	// b2, a producer's signature, is 0 in every version so far.
+
+	FlagEvent uint16 = 1 << 3 // the record is what a CloudEvent tells; from fold version 2 on
+
+	knownFlags = FlagRetained | FlagClamped | FlagEvent
 )
 
 // Entry is what is hashed: a fixed header of 208 bytes, and a tail of TLVs.
@@ -241,6 +244,9 @@ func (e *Entry) checkKind() error {
 	}
 	if (e.Kind == KindRecord || e.Kind == KindDuplicate || e.Kind == KindConflict) == (e.Grade == GradeNone) {
 		return bad("grade %s", e.Grade)
+	}
+	if e.Flags&FlagEvent != 0 && !e.Kind.HasRecord() {
+		return bad("tells no event, has flags %#x", e.Flags)
 	}
 	switch e.Kind {
 	case KindRecord:

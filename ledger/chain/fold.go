@@ -63,7 +63,7 @@ func (e *SequenceError) Error() string {
 	return fmt.Sprintf("chain: message %d follows, not %d: the stream has a hole or was read out of order; nothing was folded past it", e.Got, e.Want)
 }
 
-// ErrStale says that a message was prepared under a seed or an epoch that is no
+// ErrStale says that a message was prepared under a seed, an epoch or a version that is no
 // longer in force: its preparer didn't wait for a control message.
 var ErrStale = errors.New("chain: message prepared before the control message ahead of it was folded")
 
@@ -125,7 +125,7 @@ func (f *fold) message(p *Prepared) error {
 		f.s.ControlSequence = m.Sequence
 	case f.s.Size < 2:
 		return errNoSeed(m)
-	case p.seed != f.s.Seed || p.epoch != f.s.Epoch:
+	case p.seed != f.s.Seed || p.epoch != f.s.Epoch || p.version != f.s.Version:
 		return ErrStale
 	default:
 		for place := range p.Items {
@@ -161,6 +161,9 @@ func (f *fold) item(p *Prepared, place uint16) {
 	}
 	if payload.Kept == KeptWhole {
 		e.Flags |= FlagRetained
+	}
+	if item.event {
+		e.Flags |= FlagEvent
 	}
 	entry := f.push(&e, &payload, p.message.Time, p.message.Sequence)
 	entry.Keys = item.keys

@@ -136,11 +136,12 @@ func OpenGenesis(first *Message) (State, Genesis, error) {
 			workspaceKey: [sha256.Size]byte(f.private),
 			first:        g.FirstSequence,
 		},
-		Last:   FirstPrevious(id),
-		Wall:   FloorMillis(g.Created),
-		Seed:   GenesisSeed,
-		Secret: [sha256.Size]byte(f.private),
-		Start:  EpochStart{First: g.FirstSequence, Stream: g.Stream},
-		keys:   roster,
+		Last:    FirstPrevious(id),
+		Wall:    FloorMillis(g.Created),
+		Version: FoldRecords,
+		Seed:    GenesisSeed,
+		Secret:  [sha256.Size]byte(f.private),
+		Start:   EpochStart{First: g.FirstSequence, Stream: g.Stream},
+		keys:    roster,
 	}, g, nil
 }

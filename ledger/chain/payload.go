@@ -218,14 +218,14 @@ func (l *Leaf) Scan(k *activity.Keys) bool {
 	if !l.Entry.Kind.HasRecord() {
 		return false
 	}
-	_, record := l.Record()
+	_, record := l.Shown()
 	return record != nil && activity.Scan(record, k) == nil
 }
 
-// Record returns the record bytes that a timeline shows (the body on
-// `activity.`, the record value on `vouched.`; for a rejection, where there is
-// no record, the whole body), and the door's own words beside them, nil where
-// there was no door.
+// Record returns the record bytes, which sameness is of: the body on `activity.`, the
+// record value on `vouched.`; for a rejection, where there is no record, the whole
+// body. Of an event they are the event, or its data: [Leaf.Shown] returns the record
+// that it tells. Beside them come the door's own words, nil where there was no door.
 func (l *Leaf) Record() (door, record []byte) {
 	p := l.Payload
 	if p == nil || p.Kept == KeptNone || l.Entry.Kind == KindControl {

@@ -26,6 +26,7 @@ type Prepared struct {
 	tag      Hash
 	seed     uint32
 	epoch    uint32
+	version  uint16
 	envelope []byte
 }
 
@@ -42,10 +43,12 @@ func (p *Prepared) Tag() Hash { return p.tag }
 // Item is one record, or one rejection, of a prepared message.
 type Item struct {
 	body       []byte // a view of the message's
+	attributes []byte // of an event in binary mode: see [Leaf.Attributes]
 	start, end int    // of the record's bytes in body
 	kind       Kind
 	grade      Grade
 	code       activity.Code
+	event      bool
 	keyed      bool
 	key        Hash
 	amends     uint64
@@ -61,6 +64,8 @@ type Original struct {
 	// Record is its record bytes; nil when they are erased or expired, and can't
 	// be compared.
 	Record []byte
+	// Attributes are those of the event that the record bytes may be the data of.
+	Attributes []byte
 }
 
 // Key returns the dedupe key that the fold needs to know about, if the item has
@@ -102,7 +107,7 @@ func (s State) Preparer() *Preparer {
 func (p *Preparer) Prepare(m Message) Prepared {
 	subject := ParseSubject(m.Subject)
 	envelope, fits := appendEnvelope(make([]byte, 0, 5+len(m.Subject)+48), m.Subject, m.Header)
-	out := Prepared{message: m, envelope: envelope, fits: fits, seed: p.state.Seed, epoch: p.state.Epoch}
+	out := Prepared{message: m, envelope: envelope, fits: fits, seed: p.state.Seed, epoch: p.state.Epoch, version: p.state.Version}
 	if subject.Root == RootControl {
 		// Whether a control message is one is known only to the fold.
 		out.control = true
@@ -159,14 +164,14 @@ func (p *Preparer) reject(out *Prepared, code activity.Code) []Item {
 func (p *Preparer) prepare(out *Prepared, subject Subject, place int, body []byte) {
 	item := &out.Items[place]
 	*item = Item{kind: KindRecord, body: body, end: len(body), amends: NoRef}
-	if code := p.judge(item, subject); code != 0 {
+	if code := p.judge(out, item, subject); code != 0 {
 		*item = Item{kind: KindRejection, code: code, body: body, amends: NoRef}
 	}
 	p.commit(out, item, uint16(place))
 }
 
 // judge decides record or rejection, from the bytes alone.
-func (p *Preparer) judge(item *Item, subject Subject) activity.Code {
+func (p *Preparer) judge(out *Prepared, item *Item, subject Subject) activity.Code {
 	if len(item.body) > MaxBody {
 		return CodeBodyTooLarge
 	}
@@ -179,6 +184,13 @@ func (p *Preparer) judge(item *Item, subject Subject) activity.Code {
 		}
 		door, record = v.Door, v.Record
 		item.start, item.end = v.RecordStart, v.RecordEnd
+	}
+	if p.state.Version >= FoldEvents {
+		told, bad := item.tell(out, subject, &door, record)
+		if bad != nil {
+			return bad.Code
+		}
+		record = told
 	}
 	keys := p.nextKeys()
 	if bad := activity.Scan(record, keys); bad != nil {
@@ -202,6 +214,10 @@ func (p *Preparer) judge(item *Item, subject Subject) activity.Code {
 		}
 		root = 1
 		item.grade = doorGrade(door.Grade)
+		if item.event {
+			// Its id is unique under its source alone (CloudEvents 1.0, source).
+			id = keys.Producer + "\x00" + id
+		}
 	}
 	if id != "" {
 		item.key, item.keyed = p.dedupeKey(subject.Workspace, root, producer, id), true

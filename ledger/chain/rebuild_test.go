@@ -55,7 +55,7 @@ func odd() *chaintest.Stream {
 // TestRebuild: a message that is put together from its entries makes the same
 // entries, and has the same digest where it says that it has one.
 func TestRebuild(t *testing.T) {
-	streams := map[string]*chaintest.Stream{"golden": chaintest.Golden(), "odd": odd(), "torn": chaintest.Torn()}
+	streams := map[string]*chaintest.Stream{"golden": chaintest.Golden(), "odd": odd(), "torn": chaintest.Torn(), "events": events()}
 	for seed := range uint64(8) {
 		streams[fmt.Sprint("random ", seed)] = chaintest.Random(seed, 150)
 	}

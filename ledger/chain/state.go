@@ -35,6 +35,7 @@ type State struct {
 	Control  uint64 // control messages accepted: the next number
 	Seed     uint32 // number of the seed in force, and the seed itself
 	Secret   [sha256.Size]byte
+	Version  uint16 // of the fold, for the next message
 
 	// What a keeper needs to see when the next seed and mark are due, and to
 	// publish them without racing another.
@@ -128,6 +129,7 @@ func (s *State) Append(dst []byte) []byte {
 	dst = be64(dst, s.Trimmed)
 	dst = be64(dst, s.Erasures)
 	dst = be64(dst, s.EpochIndex)
+	dst = be16(dst, s.Version)
 	if s.Epoch > 0 {
 		dst = be32(dst, len(s.Start.Append(nil)))
 		dst = s.Start.Append(dst)
@@ -169,6 +171,7 @@ func (s State) Resume(b []byte, secret func(number uint32) ([sha256.Size]byte, e
 	s.Trimmed = c.u64()
 	s.Erasures = c.u64()
 	s.EpochIndex = c.u64()
+	s.Version = c.u16()
 	whole := true
 	if s.Epoch > 0 {
 		var err error
@@ -186,7 +189,10 @@ func (s State) Resume(b []byte, secret func(number uint32) ([sha256.Size]byte, e
 	if changed := c.bytes32(); len(changed) > 0 && whole {
 		s.keys, whole = parseRoster(changed)
 	}
-	if !c.done() || !whole {
+	if s.Version > LatestFold {
+		return State{}, fmt.Errorf("chain: stored state of fold version %d: this program knows %d", s.Version, LatestFold)
+	}
+	if !c.done() || !whole || s.Version == 0 {
 		return State{}, fmt.Errorf("chain: malformed stored state of %d bytes", len(b))
 	}
 	if s.Seed != GenesisSeed {

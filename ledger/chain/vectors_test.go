@@ -46,6 +46,7 @@ type vectorMessage struct {
 type vectorEntry struct {
 	Index    uint64 `json:"index"`
 	Outcome  string `json:"outcome"`
+	Told     string `json:"told,omitempty"` // the record that an event tells
 	ULID     string `json:"ulid"`
 	Salt     string `json:"salt"`
 	Envelope string `json:"envelope_hex"`

@@ -63,6 +63,8 @@ func (j *joiner) control(x uint64, e *chain.Entry) {
 		j.epoch(x, e, s)
 	case chain.ControlGap:
 		j.gapNotice(x, e, s)
+	case chain.ControlFold:
+		j.foldVersion(x, s)
 	case chain.ControlTrim:
 		j.trim(x, e, s)
 	case chain.ControlErase, chain.ControlExpire:

@@ -236,9 +236,7 @@ func (b *builder) fold() {
 			key, keyed := p.Items[i].Key()
 			if index, ok := b.keys[key]; keyed && ok {
 				row := &b.ledger.rows[index]
-				leaf := chain.Leaf{Entry: row.entry(), Payload: row.payload}
-				_, record := leaf.Record()
-				p.Items[i].Know(chain.Original{Index: index, Record: record})
+				p.Items[i].Know(chain.OriginalOf(index, row.payload))
 			}
 		}
 		known := chain.Known{Heads: b.heads}

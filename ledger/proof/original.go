@@ -14,6 +14,8 @@ type reference struct {
 	at      int            // in the chunk
 	payload *chain.Payload // nil when it isn't there
 	record  []byte         // a conflict's record bytes
+	// attributes are those of an event in binary mode, which are compared too.
+	attributes []byte
 }
 
 // refer notes an entry that names an original, to be settled when the chunk is
@@ -26,6 +28,7 @@ func (w *worker) refer(at int, leaf *chain.Leaf) {
 			own := chain.Leaf{Entry: leaf.Entry, Payload: r.payload}
 			_, r.record = own.Record()
 		}
+		r.attributes = (&chain.Leaf{Entry: leaf.Entry, Payload: r.payload}).Attributes()
 	}
 	w.refs = append(w.refs, r)
 }
@@ -33,10 +36,10 @@ func (w *worker) refer(at int, leaf *chain.Leaf) {
 // original is the entry that a duplicate or conflict names. The audit reads it by
 // itself: bytes that come with the duplicate prove nothing about the original.
 type original struct {
-	sound  bool // it is there and is what it commits to; if not, that is a finding of its own
-	kind   chain.Kind
-	tag    chain.Hash
-	record []byte // nil when its payload isn't there
+	sound          bool // it is there and is what it commits to; if not, that is a finding of its own
+	kind           chain.Kind
+	tag            chain.Hash
+	chain.Original // Record is nil when its payload isn't there
 }
 
 // settleRefs compares each duplicate and conflict of the chunk with its original.
@@ -84,8 +87,8 @@ func (w *worker) original(ctx context.Context, index uint64) (original, error) {
 			break
 		}
 		if o.sound = w.commits(&e, leaf.Payload, nil); o.sound {
-			_, record := leaf.Record()
-			o.record = append([]byte{}, record...)
+			o.Original = chain.OriginalOf(index, leaf.Payload)
+			o.Record = append([]byte{}, o.Record...)
 		}
 		break
 	}
@@ -117,23 +120,27 @@ func (w *worker) settleRef(ck *chunk, it *item, r *reference, o *original) {
 		return
 	}
 	if e.Kind == chain.KindConflict {
-		if o.record != nil && bytes.Equal(o.record, r.record) {
+		if o.Record != nil && o.Same(r.record, r.attributes) {
 			it.lie("conflict entry %d has the very bytes of entry %d: it is a duplicate", e.Index, e.Ref)
 		}
 		return
 	}
-	if o.record == nil || e.Code != chain.DuplicateSame && !w.commits(e, r.payload, o.record) {
+	if o.Record == nil || e.Code != chain.DuplicateSame && !w.commits(e, r.payload, o.Record) {
 		ck.unchecked++ // the original is gone, or the duplicate says that it was
 		it.orphan = true
 		return
 	}
 	ck.payloads++
-	if !w.commits(e, r.payload, o.record) {
+	if !w.commits(e, r.payload, o.Record) {
 		it.lie("duplicate entry %d does not commit to the bytes of entry %d: "+
 			"it was not the same record, or its salt, subject, headers or door were changed", e.Index, e.Ref)
 		return
 	}
-	if !w.around(r.payload, o.record) {
+	if !o.Same(o.Record, r.attributes) {
+		it.lie("duplicate entry %d is of another event than entry %d: they have other attributes", e.Index, e.Ref)
+		return
+	}
+	if !w.around(r.payload, o.Record) {
 		it.lie("the record of duplicate entry %d is more than the bytes of entry %d", e.Index, e.Ref)
 		return
 	}

@@ -70,6 +70,8 @@ type rules struct {
 	anySeed   bool // a control entry was not in order: the seed in force is the next entry's
 	controlAt uint64
 	seedAt    uint64
+	version   uint16 // of the fold
+	versionAt uint64
 	trimmed   uint64        // the stream's last sequence that was let go
 	epochAt   uint64        // entry that began the epoch …
 	beginning place         // … and where it stands
@@ -90,7 +92,7 @@ type hole struct {
 const maxHoles = 4096
 
 func newRules(b *beginning) rules {
-	r := rules{begun: b, seed: chain.GenesisSeed}
+	r := rules{begun: b, seed: chain.GenesisSeed, version: chain.FoldRecords}
 	if b.genesis != nil {
 		r.wall = chain.FloorMillis(b.genesis.Created)
 		r.roster = b.genesis.Roster()
@@ -110,6 +112,7 @@ func (r *rules) entry(j *joiner, x uint64, e *chain.Entry) {
 		r.succession(j, x, e)
 		r.time(j, x, e)
 		r.seeded(j, x, e)
+		r.event(j, x, e)
 	}
 	if e.Kind == chain.KindGap {
 		r.gap(j, x, e)

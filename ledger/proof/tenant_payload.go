@@ -1,6 +1,7 @@
 package proof
 
 import (
+	"bytes"
 	"crypto/sha256"
 	"encoding/binary"
 	"fmt"
@@ -14,6 +15,9 @@ type record struct {
 	sound  bool // what stands beside the entry is what it commits to
 	known  bool // and holds record bytes
 	digest [sha256.Size]byte
+	// attributes are compared too, where the entry is an event in binary mode; original
+	// is what another one is compared with.
+	attributes, original []byte
 }
 
 // payload holds what stands beside an entry to what the entry commits to
@@ -65,8 +69,9 @@ func (w *walk) payload(s *stop, l *Line) {
 		note(WorkspaceChainBroken, "%s entry %d was published on %q and stands in the chain of %s", e.Kind, e.Index, p.SubjectBytes(), w.v.Workspace)
 	}
 	leaf := chain.Leaf{Entry: *e, Payload: p}
-	if _, bytes := leaf.Record(); e.Kind.HasRecord() && bytes != nil {
-		s.record.known, s.record.digest = true, sha256.Sum256(bytes)
+	if _, own := leaf.Record(); e.Kind.HasRecord() && own != nil {
+		s.record.known, s.record.digest = true, sha256.Sum256(own)
+		s.record.attributes, s.record.original = leaf.Attributes(), chain.OriginalOf(e.Index, p).Attributes
 	}
 }
 
@@ -109,7 +114,8 @@ func (w *walk) refer(s *stop, by map[uint64]*stop, first uint64) {
 			w.unchecked++
 		}
 	default:
-		same := s.record.known && o.record.known && s.record.digest == o.record.digest
+		same := s.record.known && o.record.known && s.record.digest == o.record.digest &&
+			(s.record.attributes == nil || bytes.Equal(s.record.attributes, o.record.original))
 		if same != (e.Kind == chain.KindDuplicate) {
 			found.at(e.Index, FalseDuplicate, "%s entry %d: its record bytes and those of entry %d are %s", e.Kind, e.Index, e.Ref, map[bool]string{true: "the same", false: "not the same"}[same])
 		}

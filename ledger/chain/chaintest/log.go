@@ -43,7 +43,7 @@ func (l *Log) Fold(msgs []chain.Message, cut func(left int) int) error {
 			for j := range p.Items {
 				if key, ok := p.Items[j].Key(); ok {
 					if at, known := l.first[key]; known {
-						p.Items[j].Know(chain.Original{Index: at, Record: l.Record(at)})
+						p.Items[j].Know(l.original(at))
 					}
 				}
 			}
@@ -142,6 +142,14 @@ func (l *Log) At(size uint64) (root chain.Hash, sequence uint64) {
 		panic(err)
 	}
 	return chain.Hash(h), sequence
+}
+
+// original is what the fold is told of the entry at an index.
+func (l *Log) original(index uint64) chain.Original {
+	if _, gone := l.Gone(index); gone {
+		return chain.OriginalOf(index, nil)
+	}
+	return chain.OriginalOf(index, &l.Entries[index].Payload)
 }
 
 // Record returns the record bytes of the entry at an index, nil when they are erased.

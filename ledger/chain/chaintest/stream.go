@@ -147,6 +147,15 @@ func (s *Stream) Gap(size uint64, root chain.Hash, first, last uint64) {
 	s.Control++
 }
 
+// FoldBy adds the announcement of a version of the fold.
+func (s *Stream) FoldBy(version uint16, signers ...chain.Signer) {
+	if len(signers) == 0 {
+		signers = []chain.Signer{s.Operator}
+	}
+	s.publish(chain.ControlFold.Subject(), chain.SealFoldVersion(s.ID, s.Control, version, "", signers...), nil)
+	s.Control++
+}
+
 // Select returns the erasure of entries of a workspace that a ledger holds, as one
 // statement, signed by the role that signs them there.
 func Select(l *Log, workspace string, indexes ...uint64) chain.Erase {

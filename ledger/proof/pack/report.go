@@ -102,7 +102,7 @@ func readSaying(l *proof.Line) *saying {
 	}
 	s := sayingOf(&e, l)
 	leaf := chain.Leaf{Entry: e, Payload: p}
-	_, record := leaf.Record()
+	_, record := leaf.Shown()
 	s.Record = cut(record)
 	switch e.Kind {
 	case chain.KindRejection:

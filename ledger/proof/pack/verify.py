@@ -632,6 +632,7 @@ RECORD, DUPLICATE, CONFLICT, REJECTION, CONTROL, GAP = range(1, 7)
 KINDS = ("", "record", "duplicate", "conflict", "rejection", "control", "gap")
 STATEMENT, SIGNATURES, MISSING = 0x8001, 0x8002, 0x8003
 HEADER = struct.Struct(">4sBBHHHHHQQ16sqIIQQ32s32s32s32s")
+EVENT = 8  # the flag of an entry whose record a CloudEvent tells
 
 
 class Entry:
@@ -646,7 +647,7 @@ class Entry:
          self.tag, self.previous_here, self.commitment) = HEADER.unpack_from(raw)
         if tail != len(raw) - HEADER.size or len(raw) > 65535:
             raise Fault("malformed_entry", "the tail is not as long as the header says")
-        if not RECORD <= self.kind <= GAP or self.flags & ~3 or self.grade > 4:
+        if not RECORD <= self.kind <= GAP or self.flags & ~11 or self.grade > 4:
             raise Fault("unsupported", f"kind {self.kind}, grade {self.grade}, flags {self.flags:#x}")
         if self.place >= self.count:
             raise Fault("malformed_entry", f"place {self.place} of {self.count}")
@@ -669,6 +670,7 @@ class Entry:
             (not alone or (self.place == 0 and self.count == 1), "place"),
             (not alone or self.tag == ZEROS, "workspace"),
             (self.kind != GAP or self.commitment == ZEROS, "commitment"),
+            (published or not self.flags & EVENT, "flag of an event"),
         ]
         for holds, what in rules:
             if not holds:
@@ -1114,6 +1116,7 @@ class Line:
             self.proven = inclusion_root(self.leaf, at, checkpoint.size, m["proof"]) == checkpoint.root
         self.has_proof, self.has_payload, self.gone = "proof" in m, "salt" in m, m.get("gone")
         self.committed = self.subject = self.record = None
+        self.attributes, self.binary = b"", False
         if self.has_payload and self.entry is not None:
             self.payload(ledger, m["salt"], m["envelope"], m["body"])
 
@@ -1125,14 +1128,19 @@ class Line:
             if r.number(1) != 1:
                 raise Form("unknown version")
             self.subject = r.sized(2).decode("utf-8", "replace")
-            for _ in range(r.number(2)):
-                r.sized(2), r.sized(4)
+            headers = [(r.sized(2), r.sized(4)) for _ in range(r.number(2))]
             r.end()
         except Form:
             self.subject = None
             return
         record = body if self.subject.startswith("activity.") else framed_record(body)
         self.record = None if record is None else sha256(record)
+        if self.subject.startswith("activity."):
+            self.attributes = [h for h in headers if h[0] not in (b"traceparent", b"tracestate")]
+            content = [value for name, value in headers if name == b"Content-Type"]
+            media = content[0].lower().split(b";")[0].strip(b" \t") if len(content) == 1 else b""
+            structured = media in (b"application/cloudevents", b"application/cloudevents+json")
+            self.binary = bool(self.entry.flags & EVENT) and not structured
 
 
 def framed_record(body):
@@ -1476,7 +1484,8 @@ def check_original(line, by_index, first_index, report):
     if original.entry.kind != RECORD:
         report.add("false_duplicate", f"its original, entry {e.ref}, is no record", e.index)
     elif line.committed and original.committed and e.code != 2:
-        same = line.record is not None and line.record == original.record
+        same = line.record is not None and line.record == original.record and (
+            not line.binary or line.attributes == original.attributes)
         if same != (e.kind == DUPLICATE):
             report.add("false_duplicate", f"it is {'the same as' if same else 'not the same as'} its original, entry {e.ref}", e.index)
 

@@ -68,11 +68,7 @@ func (l *Ledger) Fold() {
 		for i := range p.Items {
 			key, keyed := p.Items[i].Key()
 			if index, ok := l.first[key]; keyed && ok {
-				var record []byte
-				if l.Leaves[index].Payload != nil {
-					_, record = l.Leaves[index].Record()
-				}
-				p.Items[i].Know(chain.Original{Index: index, Record: record})
+				p.Items[i].Know(chain.OriginalOf(index, l.Leaves[index].Payload))
 			}
 		}
 		known := chain.Known{Heads: l.heads, Selected: l.selected(&p)}

@@ -28,6 +28,7 @@ const (
 	Single      Mode = "batch"       // a message a record, in atomic batches
 	Await       Mode = "await"       // 64 callers, each waiting until its record is recorded
 	Latency     Mode = "latency"     // 1,000 records a second, each timed until it is recorded
+	HTTP        Mode = "http"        // records posted over HTTP, until the stream has them
 	Append      Mode = "append"      // in process, without a stream
 	Read        Mode = "read"        // pages and counts over HTTP
 	Proof       Mode = "proof"       // receipts over HTTP, and their verification
@@ -42,7 +43,7 @@ const (
 
 // Modes lists them in the order in which a round measures them.
 func Modes() []Mode {
-	return []Mode{Ceilings, Lines, Memory, Read, Proof, Remote, Restart, Verify, Rebuild, Disk, Checkpoints, Single, Await, Latency, Append}
+	return []Mode{Ceilings, Lines, Memory, Read, Proof, Remote, Restart, Verify, Rebuild, Disk, Checkpoints, Single, Await, Latency, HTTP, Append}
 }
 
 // Options say what to measure. All but Logger and Progress are required.
@@ -67,6 +68,7 @@ const (
 	seedLatency = 3
 	seedRestart = 4
 	seedAwait   = 1000 // and one more for each caller
+	seedHTTP    = 2000 // likewise
 )
 
 // Run measures, round after round. When ctx ends, or something fails, the report
@@ -118,6 +120,7 @@ func (r *round) run(ctx context.Context) (err error) {
 		{r.filled, []Mode{Lines, Memory, Read, Proof, Remote, Restart, Verify, Rebuild, Disk}},
 		{r.checkpoints, []Mode{Checkpoints}},
 		{r.singles, []Mode{Single, Await, Latency}},
+		{r.http, []Mode{HTTP}},
 		{r.append, []Mode{Append}},
 	} {
 		if !slices.ContainsFunc(group.modes, r.wants) {

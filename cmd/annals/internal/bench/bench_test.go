@@ -33,6 +33,8 @@ var frozen = map[string]string{
 	"batch": PerSecond, "batch_cpu": Microseconds,
 	"await": PerSecond, "await_p50": Milliseconds, "await_p99": Milliseconds, "await_cpu": Microseconds,
 	"latency_p50": Milliseconds, "latency_p99": Milliseconds, "latency_p999": Milliseconds, "latency_cpu": Microseconds,
+	"http_single": PerSecond, "http_single_cpu": Microseconds, "http_ndjson": PerSecond, "http_ndjson_cpu": Microseconds,
+	"ceiling_http_single": PerSecond, "ceiling_http_single_cpu": Microseconds, "ceiling_http_ndjson": PerSecond, "ceiling_http_ndjson_cpu": Microseconds,
 	"append": PerSecond, "append_cpu": Microseconds,
 }
 

@@ -31,6 +31,7 @@ type Standing struct {
 	// Control is the number that the next control statement has to have. At a hole it
 	// counts what stands in the stream behind the hole already.
 	Control  uint64 `json:"control"`
+	Fold     uint16 `json:"fold_version"` // of the fold, for the next message
 	Epoch    uint32 `json:"epoch"`
 	Sequence uint64 `json:"sequence"` // of the last message folded
 	State    string `json:"state"`    // recording, waiting or stopped

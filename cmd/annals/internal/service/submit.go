@@ -106,7 +106,7 @@ func (s *Service) Submit(ctx context.Context, body []byte) (uint64, error) {
 // the others, and an epoch begins with a stream of its own.
 var submitted = []chain.ControlType{
 	chain.ControlKey, chain.ControlGap, chain.ControlErase,
-	chain.ControlRetention, chain.ControlHold, chain.ControlRelease,
+	chain.ControlRetention, chain.ControlHold, chain.ControlRelease, chain.ControlFold,
 }
 
 // allows reports why a message would do no good.

@@ -86,7 +86,7 @@ func ReceiptOf(r *proof.Receipt, proven *proof.Proven, wrong error) *Receipted {
 	out.payload = true
 	out.Subject = r.Payload.Subject()
 	leaf := r.Leaf()
-	if _, record := leaf.Record(); jsontext.Value(record).IsValid() {
+	if _, record := leaf.Shown(); jsontext.Value(record).IsValid() {
 		out.Record = record
 	} else {
 		out.Text = string(record)
