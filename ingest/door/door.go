@@ -82,6 +82,11 @@ type Options struct {
 	// DefaultWorkspace is where a request acts whose path names no workspace, while
 	// access is not configured; "": [access.DefaultWorkspace].
 	DefaultWorkspace string
+	// AnonymousWorkspace is where events are recorded that a frontend reports without a
+	// token; "": nowhere, but in development mode in the default workspace.
+	AnonymousWorkspace string
+	// RequireSession refuses those that name no session.
+	RequireSession bool
 
 	Logger *slog.Logger // nil discards
 }
@@ -106,6 +111,7 @@ func Register(api huma.API, o Options) {
 	op := document(api.OpenAPI().Components.Schemas)
 	api.OpenAPI().AddOperation(op)
 	d := &door{o}
+	registerTracking(api, d)
 	api.Adapter().Handle(op, api.Middlewares().Handler(func(ctx huma.Context) {
 		r, w := humago.Unwrap(ctx)
 		err := d.post(w, r)
