@@ -210,6 +210,10 @@ func TestAnswersFitTheirSchemas(t *testing.T) {
 		{"POST", recordsPath, "/v1/workspaces/ws/records?wait=recorded", `[{"type":"t","actor":{"id":"u"}},7]`},
 		{"POST", recordsPath, "/v1/workspaces/ws/records", `{"type":"t"}`},
 		{"POST", recordsPath, "/v1/workspaces/ws/records", ``},
+		{"GET", TrackingPath, TrackingPath + "?event_type=t", ""},
+		{"GET", TrackingPath, TrackingPath + "?limit=0", ""},
+		{"POST", TrackingPath, TrackingPath, `{"type":"t","metadata":{}}`},
+		{"POST", TrackingPath, TrackingPath, `{"type":""}`},
 	} {
 		asked[q.method+" "+q.pattern] = true
 		a := s.send(q.method, q.path, q.body, "Content-Type", "application/json")

@@ -147,6 +147,7 @@ func init() {
 			mediaType:  jsonMedia, schema: selectionSchema, access: inWorkspace(access.Erase), work: ptr(access.Query), answer: (*API).selection,
 			problems: []problem.Code{problem.InvalidParameter, problem.UnknownParameter, problem.BadRequest, problem.NoSuchRecord, problem.Behind, problem.Internal},
 		},
+		trackingOperation(),
 		{
 			path: "/v1/consistency", id: "consistency", summary: "That one tree begins with another",
 			description: "The proof (RFC 6962, 2.1.2) that the tree of size `to` is that of size `from` with more entries behind it: that nothing was changed in between. Compare with the roots of two checkpoints.",
@@ -322,6 +323,9 @@ func (a *API) register(op *operation) {
 		r, err := a.enter(w, r, &op.access)
 		if err == nil {
 			err = f.parse(ps, r)
+		}
+		if err == nil {
+			err = a.place(&op.access, r, &f)
 		}
 		if err == nil {
 			err = op.access.authorize(a.o.Access, r, op.id, &f)

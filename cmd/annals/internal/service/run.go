@@ -52,6 +52,7 @@ func (s *Service) run() error {
 	door.Register(s.api.Huma(), door.Options{
 		Publish: s.publish, Await: s.pump.await, Get: s.ledger.Get, Tag: s.ledger.Tag, Receipts: s.api.Receipts, Logger: s.o.Logger,
 		Access: s.gate, DefaultWorkspace: s.o.DefaultWorkspace,
+		AnonymousWorkspace: s.o.AnonymousWorkspace, RequireSession: s.o.RequireSession,
 	})
 	if s.o.PeerToken != "" {
 		peer.Register(s.api.Huma(), peer.Options{Ledger: s.ledger, Token: s.token, Logger: s.o.Logger})
