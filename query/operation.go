@@ -147,6 +147,7 @@ func init() {
 			mediaType:  jsonMedia, schema: selectionSchema, access: inWorkspace(access.Erase), work: ptr(access.Query), answer: (*API).selection,
 			problems: []problem.Code{problem.InvalidParameter, problem.UnknownParameter, problem.BadRequest, problem.NoSuchRecord, problem.Behind, problem.Internal},
 		},
+		activitiesOperations()[0], activitiesOperations()[1],
 		trackingOperation(),
 		{
 			path: "/v1/consistency", id: "consistency", summary: "That one tree begins with another",

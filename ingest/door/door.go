@@ -115,6 +115,7 @@ func Register(api huma.API, o Options) {
 	d := &door{o}
 	registry := api.OpenAPI().Components.Schemas
 	d.serve(api, document(registry), d.post)
+	d.serve(api, documentActivities(registry), d.userActivities)
 	registerTracking(api, d)
 	if o.Get != nil && o.Tag != nil {
 		d.serve(api, documentAmend(registry), d.amend)
