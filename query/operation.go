@@ -54,6 +54,7 @@ func init() {
 		return slices.DeleteFunc(slices.Clone(names), func(n string) bool { return n == but })
 	}
 	listenable := []problem.Code{problem.InvalidParameter, problem.UnknownParameter, problem.BadRequest, problem.NotAcceptable, problem.TooManyListeners, problem.Internal}
+	told := feedOperations(without("with"), slices.Concat(filterNames, times, []string{"order", "first"}), readable)
 	operations = []operation{
 		{
 			path: "/v1/workspaces/{ws}/timeline", id: "workspace-timeline", summary: "A workspace's timeline",
@@ -148,6 +149,7 @@ func init() {
 			problems: []problem.Code{problem.InvalidParameter, problem.UnknownParameter, problem.BadRequest, problem.NoSuchRecord, problem.Behind, problem.Internal},
 		},
 		activitiesOperations()[0], activitiesOperations()[1],
+		told[0], told[1], told[2],
 		trackingOperation(),
 		{
 			path: "/v1/consistency", id: "consistency", summary: "That one tree begins with another",
