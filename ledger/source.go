@@ -40,16 +40,18 @@ func newSource(db pebble.Reader, closing func() error) *Source {
 	})}
 }
 
-const auditCache = 32 << 20
+// CacheToReadOnce is an [Options.CacheSize] for whoever opens a folder to read all of
+// it once, in bytes: nothing is found in a cache then, and fresh memory for each block
+// costs as much as reading it.
+const CacheToReadOnce = 32 << 20
 
 // OpenForAudit opens a folder to be audited and nothing else. Unlike [Open] it
 // takes a damaged ledger: to say what is wrong with it is the audit's work. It
-// changes no file, so a read-only copy will do. Options.CacheSize is 32 MiB here
-// where nothing is said: who reads everything once finds nothing in a cache, and
-// fresh memory for each block costs as much as reading it.
+// changes no file, so a read-only copy will do. Options.CacheSize is
+// [CacheToReadOnce] here where nothing is said.
 func OpenForAudit(dir string, o Options) (*Source, error) {
 	if o.audit = true; o.CacheSize == 0 {
-		o.CacheSize = auditCache
+		o.CacheSize = CacheToReadOnce
 	}
 	o = o.withDefaults()
 	o.FS = disk.ReadOnly{FS: o.FS}
