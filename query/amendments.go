@@ -33,11 +33,16 @@ func (a *API) amendments(ctx context.Context, f *filter, index uint64) (*amended
 		return nil, err
 	}
 	defer view.Close()
+	return a.amendedBy(ctx, view, a.o.Ledger.Tag(f.workspace), index, 0)
+}
+
+// amendedBy is the same in a tree of a size, 0 being all that the view has.
+func (a *API) amendedBy(ctx context.Context, view *projections.View, workspace chain.Hash, index, size uint64) (*amended, error) {
 	q := projections.Query{
-		Workspace: a.o.Ledger.Tag(f.workspace),
-		Where:     []projections.Condition{{Field: projections.FieldAmends, Any: []projections.Value{{A: strconv.FormatUint(index, 10)}}}},
-		Kinds:     []chain.Kind{chain.KindRecord},
-		From:      index + 1, Oldest: true, Limit: MaxAmendments, Work: allWork, // one list, read from its beginning
+		Workspace: workspace, To: size,
+		Where: []projections.Condition{{Field: projections.FieldAmends, Any: []projections.Value{{A: strconv.FormatUint(index, 10)}}}},
+		Kinds: []chain.Kind{chain.KindRecord},
+		From:  index + 1, Oldest: true, Limit: MaxAmendments, Work: allWork, // one list, read from its beginning
 	}
 	page, err := view.Page(ctx, q)
 	if err != nil || len(page.Indexes) == 0 {

@@ -50,6 +50,8 @@ type filter struct {
 	cursor   string
 	sentence bool
 
+	fields []string // what a feed asks of changes
+
 	counting counting // what /counts asks besides
 	tailing  tailing  // what /tail asks besides
 	proving  proving  // what proofs ask besides

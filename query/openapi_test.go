@@ -135,6 +135,8 @@ func TestAnswersFitTheirSchemas(t *testing.T) {
 	ulid := s.page("/v1/workspaces/ws/timeline").Records[0].ULID
 	s.publish("ws", `{"type":"t","actor":{"id":"u"},"amends":"`+ulid+`"}`)
 	s.settle()
+	s.publish("default", `{"type":"useractivity","id":"a","actor":{"type":"anonymous"},"occurred_at":"x","dimensions":{"activity":"a"},"data":{"id":"a","created_at":"x"}}`)
+	s.settle()
 	signs.retire()
 	signs.publish(s.api.o.Ledger)
 	cursor := s.page("/v1/workspaces/ws/timeline?limit=1").NextCursor
@@ -210,6 +212,22 @@ func TestAnswersFitTheirSchemas(t *testing.T) {
 		{"POST", recordsPath, "/v1/workspaces/ws/records?wait=recorded", `[{"type":"t","actor":{"id":"u"}},7]`},
 		{"POST", recordsPath, "/v1/workspaces/ws/records", `{"type":"t"}`},
 		{"POST", recordsPath, "/v1/workspaces/ws/records", ``},
+		{"GET", UserActivitiesPath, UserActivitiesPath, ""},
+		{"GET", "/v1/workspaces/{ws}/feed", "/v1/workspaces/ws/feed?kind=record,duplicate,conflict,rejection&tz=Asia/Kathmandu", ""},
+		{"GET", "/v1/workspaces/{ws}/feed", "/v1/workspaces/_system/feed?kind=control", ""},
+		{"GET", "/v1/workspaces/{ws}/feed", "/v1/workspaces/ws/feed?tz=Nowhere", ""},
+		{"GET", "/v1/workspaces/{ws}/feed.csv", "/v1/workspaces/ws/feed.csv?order=occurred", ""},
+		{"GET", "/v1/workspaces/{ws}/feed.csv", "/v1/workspaces/ws/feed.csv?limit=1", ""},
+		{"GET", "/v1/workspaces/{ws}/objects/{type}/{id}/feed", "/v1/workspaces/ws/objects/app/a0/feed?field=name", ""},
+		{"GET", UserActivitiesPath, UserActivitiesPath + "?menu=x", ""},
+		{"GET", UserActivitiesPath + "/{id}", UserActivitiesPath + "/a", ""},
+		{"GET", UserActivitiesPath + "/{id}", UserActivitiesPath + "/none", ""},
+		{"POST", UserActivitiesPath, UserActivitiesPath, `[{"id":"a"},7]`},
+		{"POST", UserActivitiesPath, UserActivitiesPath, `7`},
+		{"GET", TrackingPath, TrackingPath + "?event_type=t", ""},
+		{"GET", TrackingPath, TrackingPath + "?limit=0", ""},
+		{"POST", TrackingPath, TrackingPath, `{"type":"t","metadata":{}}`},
+		{"POST", TrackingPath, TrackingPath, `{"type":""}`},
 	} {
 		asked[q.method+" "+q.pattern] = true
 		a := s.send(q.method, q.path, q.body, "Content-Type", "application/json")

@@ -54,6 +54,7 @@ func init() {
 		return slices.DeleteFunc(slices.Clone(names), func(n string) bool { return n == but })
 	}
 	listenable := []problem.Code{problem.InvalidParameter, problem.UnknownParameter, problem.BadRequest, problem.NotAcceptable, problem.TooManyListeners, problem.Internal}
+	told := feedOperations(without("with"), slices.Concat(filterNames, times, []string{"order", "first"}), readable)
 	operations = []operation{
 		{
 			path: "/v1/workspaces/{ws}/timeline", id: "workspace-timeline", summary: "A workspace's timeline",
@@ -147,6 +148,9 @@ func init() {
 			mediaType:  jsonMedia, schema: selectionSchema, access: inWorkspace(access.Erase), work: ptr(access.Query), answer: (*API).selection,
 			problems: []problem.Code{problem.InvalidParameter, problem.UnknownParameter, problem.BadRequest, problem.NoSuchRecord, problem.Behind, problem.Internal},
 		},
+		activitiesOperations()[0], activitiesOperations()[1],
+		told[0], told[1], told[2],
+		trackingOperation(),
 		{
 			path: "/v1/consistency", id: "consistency", summary: "That one tree begins with another",
 			description: "The proof (RFC 6962, 2.1.2) that the tree of size `to` is that of size `from` with more entries behind it: that nothing was changed in between. Compare with the roots of two checkpoints.",
@@ -322,6 +326,9 @@ func (a *API) register(op *operation) {
 		r, err := a.enter(w, r, &op.access)
 		if err == nil {
 			err = f.parse(ps, r)
+		}
+		if err == nil {
+			err = a.place(&op.access, r, &f)
 		}
 		if err == nil {
 			err = op.access.authorize(a.o.Access, r, op.id, &f)

@@ -90,6 +90,11 @@ type Options struct {
 	// DefaultWorkspace is where a request acts whose path names no workspace, while
 	// access is not configured; "": [access.DefaultWorkspace].
 	DefaultWorkspace string
+	// AnonymousWorkspace is where events are recorded that a frontend reports without a
+	// token; "": nowhere, but in development mode in the default workspace.
+	AnonymousWorkspace string
+	// RequireSession refuses those that name no session.
+	RequireSession bool
 
 	Logger *slog.Logger // nil discards
 }
@@ -117,6 +122,8 @@ func Register(api huma.API, o Options) {
 	d := &door{o: o}
 	registry := api.OpenAPI().Components.Schemas
 	d.serve(api, document(registry), d.post)
+	d.serve(api, documentActivities(registry), d.userActivities)
+	registerTracking(api, d)
 	if o.Get != nil && o.Tag != nil {
 		d.serve(api, documentAmend(registry), d.amend)
 	}
@@ -224,19 +231,25 @@ func parameters(r *http.Request) (workspace string, wants wants, err error) {
 	if err := legal(workspace); err != nil {
 		return "", wants, err
 	}
+	wants, err = wanted(r)
+	return workspace, wants, err
+}
+
+// wanted reads what the query says.
+func wanted(r *http.Request) (wants wants, err error) {
 	for name, values := range r.URL.Query() {
 		const why = "not a parameter here; there are wait and payload"
 		switch {
 		case name != "wait" && name != "payload":
-			return "", wants, problem.New(problem.UnknownParameter, "%q: %s", name, why).With(problem.Of(name, problem.UnknownParameter, why))
+			return wants, problem.New(problem.UnknownParameter, "%q: %s", name, why).With(problem.Of(name, problem.UnknownParameter, why))
 		case len(values) != 1:
-			return "", wants, problem.Parameter(name, "repeated", "give it once")
+			return wants, problem.Parameter(name, "repeated", "give it once")
 		}
 		if err := wants.set(name, values[0]); err != nil {
-			return "", wants, err
+			return wants, err
 		}
 	}
-	return workspace, wants, nil
+	return wants, nil
 }
 
 // set takes one of the two over.

@@ -19,7 +19,8 @@ const DefaultWorkspace = "default"
 // elsewhere and names none. [WorkspaceHeader] does, where it came. Without it a token
 // acts in the one workspace in which it has one of the scopes, and a developer in the
 // fallback, or [DefaultWorkspace] where that is "". Whether the token may is for [Gate.Authorize], as everywhere. The error is
-// a problem, [problem.InvalidParameter].
+// a problem, [problem.InvalidParameter], or [problem.MissingScope] where the token has
+// none of the scopes.
 func (p *Principal) FaceWorkspace(r *http.Request, anyOf Scopes, fallback string) (string, error) {
 	switch given := r.Header.Values(WorkspaceHeader); {
 	case len(given) > 1:
@@ -30,6 +31,9 @@ func (p *Principal) FaceWorkspace(r *http.Request, anyOf Scopes, fallback string
 		return given[0], nil
 	case p.Kind == ByNothing:
 		return cmp.Or(fallback, DefaultWorkspace), nil
+	}
+	if err := p.Authorize(anyOf, Anywhere); err != nil {
+		return "", err // whoever may nothing anywhere need name nothing
 	}
 	within := p.Within(anyOf)
 	if !within.all && len(within.names) == 1 {

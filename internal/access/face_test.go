@@ -24,7 +24,7 @@ func TestFaceWorkspace(t *testing.T) {
 		"two workspaces":              {who: one("ws_1", "ws_2"), want: "name the workspace in the header Annals-Workspace"},
 		"all workspaces":              {who: one(Everywhere), want: "scope read: name the workspace"},
 		"two, named":                  {who: one("ws_1", "ws_2"), header: []string{"ws_2"}, want: "ws_2"},
-		"only the scope's workspaces": {who: &Principal{Kind: ByKey, Grants: []Grant{{Record, workspaces(t, "ws_r")}}}, want: "name the workspace"},
+		"only the scope's workspaces": {who: &Principal{Kind: ByKey, Grants: []Grant{{Record, workspaces(t, "ws_r")}}}, want: "missing_scope: this needs a token with the scope read"},
 		"development":                 {who: developer, want: "fallen_back"},
 		"development, named":          {who: developer, header: []string{"ws_7"}, want: "ws_7"},
 		"named twice":                 {who: developer, header: []string{"a", "a"}, want: "came 2 times"},
@@ -39,8 +39,8 @@ func TestFaceWorkspace(t *testing.T) {
 			r.Header[WorkspaceHeader] = c.header
 			got, err := c.who.FaceWorkspace(r, Read, "fallen_back")
 			switch {
-			case err != nil && !problem.Is(err, problem.InvalidParameter):
-				t.Errorf("error %v is not invalid_parameter", err)
+			case err != nil && !problem.Is(err, problem.InvalidParameter) && !problem.Is(err, problem.MissingScope):
+				t.Errorf("error %v is neither invalid_parameter nor missing_scope", err)
 			case err != nil && !strings.Contains(err.Error(), c.want):
 				t.Errorf("error %q, want %q in it", err, c.want)
 			case err == nil && got != c.want:

@@ -123,6 +123,13 @@ var table = map[Code]Row{
 	TooManyAtOnce:    {http.StatusTooManyRequests, "Too much is under way at once", "wait for some of it to end", 1},
 	Internal:         {http.StatusInternalServerError, "Internal error", "nothing that you did; give the request_id to an operator", 0},
 
+	// What the faces of other systems call their faults, as these are published.
+	trackingInvalidInput: {http.StatusBadRequest, "The event can't be read", "send a JSON object whose members have their published types", 0},
+	trackingInvalidEvent: {http.StatusBadRequest, "The event breaks a rule", "correct what errors points at", 0},
+	trackingUnauthorized: {http.StatusUnauthorized, "Who acts is not known", "send a token that is good: `Authorization: Bearer TOKEN`", 0},
+	trackingFailed:       {http.StatusInternalServerError, "The event was not recorded", "an operator has to look at the stream's configuration", 0},
+	trackingUnavailable:  {http.StatusServiceUnavailable, "Nothing is recorded at the moment", "send the event again later", 1},
+
 	// A record's faults, under the names that rejections have in the ledger. 400:
 	// nobody can read it; 422: it reads, and breaks a rule.
 	"empty":              {http.StatusBadRequest, "The record is empty", "send a JSON object", 0},

@@ -30,8 +30,10 @@ var faceServers = map[string]struct {
 	access bool
 	set    func(*Options)
 }{
-	"":       {},
-	"access": {access: true},
+	"":          {},
+	"access":    {access: true},
+	"anonymous": {access: true, set: func(o *Options) { o.AnonymousWorkspace = "front" }},
+	"session":   {set: func(o *Options) { o.RequireSession = true }},
 }
 
 // faceTokens are the keys of servers with access, by the name that rows know them by,

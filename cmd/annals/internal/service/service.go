@@ -85,6 +85,11 @@ type Options struct {
 	// DefaultWorkspace is where a request acts whose path names no workspace, while
 	// access is not configured; "": [access.DefaultWorkspace].
 	DefaultWorkspace string
+	// AnonymousWorkspace is where events are recorded that a frontend reports without a
+	// token; "": nowhere, but in development mode in the default workspace.
+	// RequireSession refuses those that name no session.
+	AnonymousWorkspace string
+	RequireSession     bool
 	// Checkpoint is how often a growing ledger gets a signed checkpoint; 0: each
 	// second.
 	Checkpoint time.Duration
