@@ -1,6 +1,9 @@
 package ingest
 
-import "time"
+import (
+	"context"
+	"time"
+)
 
 // What the tests look at from outside of the package.
 
@@ -60,3 +63,8 @@ func (s *Slabs) Keep(record []byte) *Pending {
 func (s *Slabs) Drop(r *Pending) { s.q.drop(r) }
 
 func Kept(r *Pending) []byte { return r.bytes }
+
+// NewMiddlewareThrough is [NewMiddleware] with something else than a publisher.
+func NewMiddlewareThrough(o MiddlewareOptions, p func(context.Context, []byte) (func(context.Context) (Ack, error), error)) (*Middleware, error) {
+	return newMiddleware(o, p)
+}

@@ -71,6 +71,8 @@ type Options struct {
 	// DefaultWorkspace is where a request acts whose path names no workspace, while
 	// access is not configured; "": [access.DefaultWorkspace].
 	DefaultWorkspace string
+	// ActivityDays is how many days one question of user activity may span. 0: 90.
+	ActivityDays int
 	// Keys are the API keys, for who administers them over the API. nil: they can't be.
 	Keys *access.Book
 	// Origins are those of the web pages that may ask, such as

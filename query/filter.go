@@ -58,6 +58,7 @@ type filter struct {
 	chained  chained  // what /entries asks
 
 	selecting selecting // what /erasure asks
+	paging    paging    // which page of user activity
 }
 
 const (

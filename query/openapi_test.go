@@ -228,6 +228,8 @@ func TestAnswersFitTheirSchemas(t *testing.T) {
 		{"GET", TrackingPath, TrackingPath + "?limit=0", ""},
 		{"POST", TrackingPath, TrackingPath, `{"type":"t","metadata":{}}`},
 		{"POST", TrackingPath, TrackingPath, `{"type":""}`},
+		{"POST", UserActivityPath, UserActivityPath, `{}`},
+		{"POST", UserActivityPath, UserActivityPath, `{"activity":12}`},
 	} {
 		asked[q.method+" "+q.pattern] = true
 		a := s.send(q.method, q.path, q.body, "Content-Type", "application/json")

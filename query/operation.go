@@ -23,6 +23,8 @@ type operation struct {
 	rest        string   // the path's last parameter, when it is all of the rest: slashes are part of it
 	parameters  []string // names of rows of [parameters], the path's first
 	body        string   // media type of the request's body; "": there is none
+	bodySchema  *huma.Schema
+	message     bool // refusals carry message, as another system publishes them
 	mediaType   string
 	status      int                              // of an answer that is no problem; 0: 200
 	schema      func(huma.Registry) *huma.Schema // of that answer
@@ -151,6 +153,7 @@ func init() {
 		activitiesOperations()[0], activitiesOperations()[1],
 		told[0], told[1], told[2],
 		trackingOperation(),
+		userActivityOperation(),
 		{
 			path: "/v1/consistency", id: "consistency", summary: "That one tree begins with another",
 			description: "The proof (RFC 6962, 2.1.2) that the tree of size `to` is that of size `from` with more entries behind it: that nothing was changed in between. Compare with the roots of two checkpoints.",
@@ -313,6 +316,9 @@ func (a *API) register(op *operation) {
 		doc.RequestBody = &huma.RequestBody{Required: true, Content: map[string]*huma.MediaType{
 			op.body: {Schema: &huma.Schema{Type: huma.TypeString, Format: "binary"}},
 		}}
+		if op.bodySchema != nil {
+			doc.RequestBody.Required, doc.RequestBody.Content[op.body].Schema = false, op.bodySchema
+		}
 	}
 	problem.Document(doc, registry, append(op.access.problems(), op.problems...)...)
 	op.access.document(doc)
@@ -338,6 +344,9 @@ func (a *API) register(op *operation) {
 		}
 		if err == nil {
 			err = a.counted(op, w, r, &f)
+		}
+		if err != nil && op.message {
+			err = messaged(err)
 		}
 		if err != nil {
 			a.refuse(w, r, err)

@@ -177,10 +177,10 @@ func (p *userActivityBody) dates(q *UserActivityQuestion, now time.Time, days in
 	today := day(now)
 	q.From, q.To = p.from, p.to
 	end := q.To
-	if q.To.IsZero() {
+	if !p.given["dateTo"] {
 		end, q.To = today, today.AddDate(0, 0, 1) // a day that is not over
 	}
-	if q.From.IsZero() {
+	if !p.given["dateFrom"] {
 		q.From = end.AddDate(0, 0, -days)
 	}
 	switch {
@@ -230,7 +230,7 @@ func UserActivityRowOf(r *activity.Record, typ string, occurred time.Time) UserA
 	sources := activity.Catalogue().Sources()
 	i := slices.IndexFunc(sources, func(c activity.Choice) bool { return c.Slug == r.Source })
 	if i < 0 {
-		i = slices.IndexFunc(sources, func(c activity.Choice) bool { return c.Slug == unknownSource })
+		i = slices.IndexFunc(sources, func(c activity.Choice) bool { return c.Slug == UnknownSource })
 	}
 	row.SourceTypeID, row.SourceType = sources[i].Number, sources[i].Label
 	if a := r.Actor; a != nil {
@@ -246,7 +246,18 @@ func UserActivityRowOf(r *activity.Record, typ string, occurred time.Time) UserA
 	return row
 }
 
-const unknownSource = "unknown"
+// UnknownSource is the source that whatever is none of the others is shown as.
+const UnknownSource = "unknown"
+
+// KnownSources are the slugs of the others.
+func KnownSources() (slugs []string) {
+	for _, c := range activity.Catalogue().Sources() {
+		if c.Slug != UnknownSource {
+			slugs = append(slugs, c.Slug)
+		}
+	}
+	return slugs
+}
 
 func loginOf(a *activity.Actor) string {
 	if a.Login != "" {
@@ -282,9 +293,18 @@ func idOf(id string) jsontext.Value {
 	return v
 }
 
-// UserActivityExport reports which export data type a record of activity 8 names, by
+// Matches decides what no index does: whether a record that they find is of one of the
+// users as its actor, not as the one on whose behalf, and of the kind of export.
+func (q *UserActivityQuestion) Matches(r *activity.Record) bool {
+	if len(q.Users) > 0 && (r.Actor == nil || !slices.Contains(q.Users, r.Actor.ID)) {
+		return false
+	}
+	return q.Export == "" || exportOf(r) == q.Export
+}
+
+// exportOf says which export data type a record of activity 8 names, by
 // its slug or its number; "" for none.
-func UserActivityExport(r *activity.Record) string {
+func exportOf(r *activity.Record) string {
 	var data struct {
 		Type jsontext.Value `json:"export_data_type"`
 	}

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"annals/activity"
+	"annals/activity/face"
 	"annals/cmd/annals/internal/accessfile"
 	"annals/cmd/annals/internal/anchor"
 	"annals/cmd/annals/internal/natscontext"
@@ -111,6 +112,7 @@ it at once, which loses nothing that was acknowledged.`,
 	fl.StringVar(&f.access, "access-config", "", "a `FILE` that says who is let in beside the holders of API keys: docs/access.md")
 	fl.StringVar(&f.o.AnonymousWorkspace, "anonymous-workspace", "", "the `NAME` of the workspace where events of POST /api/v1/activity/events are recorded that come without a token; without it they need one, once access is configured")
 	fl.BoolVar(&f.o.RequireSession, "require-session", false, "refuse events of POST /api/v1/activity/events that come without a token and name no session")
+	fl.IntVar(&f.o.ActivityDays, "user-activity-days", face.DefaultActivityRange, "how many `DAYS` one question of POST /api/rest/v1/management/user/activity may span")
 	fl.StringVar(&f.o.DefaultWorkspace, "default-workspace", access.DefaultWorkspace, "the `NAME` of the workspace that requests act on whose path names none, while no access is configured")
 	fl.StringArrayVar(&f.o.Anchors, "anchor", nil, "keep the last signed head elsewhere too: `PLACE` is file:PATH, nats://HOST:PORT/BUCKET or s3://BUCKET/PREFIX; may be given several times")
 	fl.DurationVar(&f.o.AnchorEvery, "anchor-every", anchor.DefaultEvery, "how often a newer head is put into each --anchor")
@@ -150,6 +152,9 @@ func (a *app) runServe(cmd *cobra.Command, f *serveFlags) error {
 	}
 	if f.o.AnonymousWorkspace != "" && !activity.ValidWorkspace(f.o.AnonymousWorkspace) {
 		return usagef("--anonymous-workspace: %q is no workspace: a name is 1 to 64 of A-Z a-z 0-9 _ -, not beginning with _", f.o.AnonymousWorkspace)
+	}
+	if f.o.ActivityDays < 1 || f.o.ActivityDays > 36_500 {
+		return usagef("--user-activity-days is 1 to 36500, not %d", f.o.ActivityDays)
 	}
 	if f.o.Checkpoint < minCheckpoint {
 		return usagef("--checkpoint-every is %s at the least, not %s", minCheckpoint, f.o.Checkpoint)

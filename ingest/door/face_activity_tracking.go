@@ -65,7 +65,7 @@ func (d *door) track(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	batch := newBatch(workspace, [][]byte{record}, vouching(seen(r), who))
+	batch := newBatch(workspace, [][]byte{record}, false, vouching(seen(r), who, anyID))
 	if item := &batch.items[0]; item.Status == rejected {
 		// What is left to refuse is in the metadata: its depth, or its members.
 		return &face.Refusal{Code: face.TrackingInvalidEvent, Pointer: strings.TrimPrefix(*item.Pointer, "/data"), Detail: item.Detail}

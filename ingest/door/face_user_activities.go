@@ -6,6 +6,7 @@ import (
 
 	"annals/activity/face"
 	"annals/internal/access"
+	"annals/internal/problem"
 
 	"github.com/danielgtaylor/huma/v2"
 	"github.com/oklog/ulid/v2"
@@ -31,12 +32,15 @@ func (d *door) userActivities(w http.ResponseWriter, r *http.Request) error {
 	if err := d.o.Access.Authorize(r, who, access.Record, "record-useractivities", workspace); err != nil {
 		return err
 	}
-	bodies, lone, err := read(w, r)
+	sent, err := read(w, r)
 	if err != nil {
 		return err
 	}
-	batch := newActivities(workspace, bodies, vouching(seen(r), who))
-	if err := d.record(r.Context(), batch, lone, wants); err != nil {
+	if sent.events {
+		return problem.New(problem.UnsupportedMedia, "this path takes activities of the model, and no CloudEvents: send %s or %s", mediaJSON, mediaNDJSON)
+	}
+	batch := newActivities(workspace, sent.bodies, vouching(seen(r), who, anyID))
+	if err := d.record(r.Context(), batch, sent.lone, wants); err != nil {
 		return err
 	}
 	if wants.wait == "" {
@@ -62,7 +66,7 @@ func newActivities(workspace string, bodies [][]byte, frame framing) *batch {
 			records[i] = record
 		}
 	}
-	b := newBatch(workspace, records, frame)
+	b := newBatch(workspace, records, false, frame)
 	for i := range b.items {
 		if p := b.items[i].Pointer; p != nil {
 			*p = face.UserActivityPointer(*p)

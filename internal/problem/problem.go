@@ -22,6 +22,7 @@ type Problem struct {
 	Instance  string `json:"instance,omitzero" doc:"The path that was asked for, as it was encoded."`
 	Code      Code   `json:"code" doc:"The name of what went wrong; programs branch on it."`
 	RequestID string `json:"request_id,omitzero" doc:"Names the request in the server's log; also in X-Request-Id."`
+	Message   string `json:"message,omitzero" doc:"The detail again, where a published system's clients look for it."`
 	Errors    []Part `json:"errors,omitzero" doc:"The places that are wrong."`
 	Items     any    `json:"items,omitzero" doc:"What became of each record of a request that failed half way, as in the answer to one that did not."`
 

@@ -33,6 +33,7 @@ var faceServers = map[string]struct {
 	"":          {},
 	"access":    {access: true},
 	"anonymous": {access: true, set: func(o *Options) { o.AnonymousWorkspace = "front" }},
+	"days":      {set: func(o *Options) { o.ActivityDays = 120 }},
 	"session":   {set: func(o *Options) { o.RequireSession = true }},
 }
 

@@ -90,6 +90,8 @@ type Options struct {
 	// RequireSession refuses those that name no session.
 	AnonymousWorkspace string
 	RequireSession     bool
+	// ActivityDays is how many days one question of user activity may span; 0: 90.
+	ActivityDays int
 	// Checkpoint is how often a growing ledger gets a signed checkpoint; 0: each
 	// second.
 	Checkpoint time.Duration
