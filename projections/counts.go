@@ -12,7 +12,10 @@ import (
 func (v *View) Count(ctx context.Context, q Query) (Count, error) {
 	lo, hi := q.span(v.size)
 	key := q.canonical()
-	known := v.past.counts.get(key)
+	known := counted{size: lo}
+	if !q.updated() { // which later entries change
+		known = v.past.counts.get(key)
+	}
 	if known.size > hi || known.size <= lo {
 		known = counted{size: lo}
 	}
@@ -32,7 +35,7 @@ func (v *View) Count(ctx context.Context, q Query) (Count, error) {
 	if end.found == unlooked {
 		return Count{N: n, Truncated: true}, nil
 	}
-	if lo < hi {
+	if lo < hi && !q.updated() {
 		v.past.counts.put(key, counted{size: hi, n: n})
 	}
 	return Count{N: n}, nil

@@ -1,6 +1,8 @@
 package projections
 
 import (
+	"strconv"
+
 	"annals/activity"
 	"annals/ledger/chain"
 )
@@ -27,6 +29,11 @@ func (k *facts) has(f Field, say func(a, b string)) {
 		return
 	case FieldGrade:
 		say(k.entry.Grade.String(), "")
+		return
+	case FieldAmends: // the entry says it: also of a record that is erased
+		if k.entry.Kind == chain.KindRecord && k.entry.Ref != chain.NoRef {
+			say(strconv.FormatUint(k.entry.Ref, 10), "")
+		}
 		return
 	}
 	if k.keys == nil {
@@ -67,7 +74,7 @@ func (k *facts) has(f Field, say func(a, b string)) {
 // stored are the fields that have lists.
 var stored = [...]Field{
 	FieldUser, FieldObject, FieldLinked, FieldType, FieldSource, FieldOutcome,
-	FieldSession, FieldIP, FieldGrade, FieldKind, FieldDimension,
+	FieldSession, FieldIP, FieldGrade, FieldKind, FieldDimension, FieldAmends,
 }
 
 // reader finds out what leaves say. It keeps scratch space between them.

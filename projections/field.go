@@ -19,12 +19,13 @@ const (
 	FieldGrade     Field = 10 // how the actor is attributed: verified, delegated, asserted, anonymous, none
 	FieldKind      Field = 11 // record, duplicate, conflict, rejection, control, gap
 	FieldDimension Field = 12 // name and value of one of the record's dimensions
+	FieldAmends    Field = 13 // index of the entry that the record amends, in decimal
 )
 
 var fieldNames = [...]string{
 	FieldUser: "user", FieldObject: "object", FieldLinked: "linked", FieldType: "type", FieldGroup: "group",
 	FieldSource: "source", FieldOutcome: "outcome", FieldSession: "session", FieldIP: "ip", FieldGrade: "grade",
-	FieldKind: "kind", FieldDimension: "dimension",
+	FieldKind: "kind", FieldDimension: "dimension", FieldAmends: "amends",
 }
 
 // String returns the field's name as questions spell it, "" for none.

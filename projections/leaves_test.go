@@ -29,6 +29,7 @@ type spec struct {
 	subject       string
 	body          []byte // nil: the payload is erased
 	ref           uint64 // duplicates and conflicts
+	amends        *uint64
 	original      []byte // duplicates: the record bytes of the original
 	before, after []byte // duplicates
 }
@@ -65,6 +66,9 @@ func (l *leaves) add(s spec) uint64 {
 	}
 	if s.kind == chain.KindDuplicate || s.kind == chain.KindConflict {
 		e.Ref = s.ref
+	}
+	if s.amends != nil {
+		e.Ref = *s.amends
 	}
 	leaf := chain.Leaf{Entry: e, Raw: e.Append(nil), Original: s.original}
 	if s.body != nil || s.original != nil {

@@ -28,7 +28,7 @@ func TestMalformed(t *testing.T) {
 		"kind 7":              {Limit: 1, Kinds: []chain.Kind{7}},
 		"order":               {Limit: 1, Order: 2},
 		"no field":            where(Condition{Any: []Value{{A: "x"}}}),
-		"field beyond":        where(Condition{Field: FieldDimension + 1, Any: []Value{{A: "x"}}}),
+		"field beyond":        where(Condition{Field: FieldAmends + 1, Any: []Value{{A: "x"}}}),
 		"no value":            where(Condition{Field: FieldUser}),
 		"empty value":         where(Condition{Field: FieldUser, Any: []Value{{A: "x"}, {}}}),
 		"two parts":           where(Condition{Field: FieldUser, Any: []Value{{A: "x", B: "y"}}}),
@@ -77,7 +77,7 @@ func TestFieldNames(t *testing.T) {
 			t.Errorf("%q is read as %d", f, back)
 		}
 	}
-	if len(Fields()) != 12 {
+	if len(Fields()) != 13 {
 		t.Errorf("%d fields", len(Fields()))
 	}
 	if _, ok := ParseField(""); ok {

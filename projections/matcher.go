@@ -34,6 +34,7 @@ type condition struct {
 func (q *Query) Matcher() *Matcher {
 	m := &Matcher{q: *q, bad: q.Check() != nil}
 	m.from, m.to = q.times()
+	m.q.From = max(q.From, q.UpdatedFrom)
 	for _, k := range q.kinds() {
 		m.kinds |= 1 << k
 	}
@@ -55,7 +56,8 @@ func (q *Query) Matcher() *Matcher {
 func (m *Matcher) Match(leaf *chain.Leaf) bool {
 	e := &leaf.Entry
 	if m.bad || e.Workspace != m.q.Workspace || m.kinds&(1<<e.Kind) == 0 ||
-		e.Index < m.q.From || m.q.To != 0 && e.Index >= m.q.To {
+		e.Index < m.q.From || m.q.To != 0 && e.Index >= m.q.To ||
+		m.q.UpdatedTo != 0 && e.Index >= m.q.UpdatedTo {
 		return false
 	}
 	defer m.reader.forget()

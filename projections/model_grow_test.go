@@ -100,6 +100,9 @@ func (m *model) one(rng *rand.Rand, from *pools) {
 		}
 	}
 	f.tag, f.kind = tagOf(s.workspace), s.kind
+	if s.kind == chain.KindRecord && m.size() > 0 && rng.IntN(6) == 0 {
+		m.amend(rng, &s, &f)
+	}
 	f.say(FieldKind, Value{A: s.kind.String()})
 	f.say(FieldGrade, Value{A: s.grade.String()})
 	if m.of == nil {
@@ -108,6 +111,23 @@ func (m *model) one(rng *rand.Rand, from *pools) {
 	m.of[f.tag] = append(m.of[f.tag], m.size())
 	m.add(s)
 	m.facts = append(m.facts, f)
+}
+
+// amend makes a record amend an entry: one of its own workspace, of another, or one
+// that was amended before.
+func (m *model) amend(rng *rand.Rand, s *spec, f *fact) {
+	amended := rng.Uint64N(m.size())
+	if own := m.of[f.tag]; len(own) > 0 && rng.IntN(4) > 0 {
+		amended = own[max(rng.IntN(len(own)), rng.IntN(len(own)))]
+	}
+	s.amends = &amended
+	f.say(FieldAmends, Value{A: strconv.FormatUint(amended, 10)})
+	if m.facts[amended].tag == f.tag {
+		if m.by == nil {
+			m.by = map[uint64][]uint64{}
+		}
+		m.by[amended] = append(m.by[amended], m.size())
+	}
 }
 
 // write draws a record and puts it into the leaf.

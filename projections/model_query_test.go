@@ -8,6 +8,7 @@ import (
 	"math/rand/v2"
 	"reflect"
 	"slices"
+	"strconv"
 
 	"annals/ledger/chain"
 )
@@ -56,6 +57,11 @@ func (m *model) value(rng *rand.Rand, from *pools, f Field) (v Value) {
 		v.A = chain.Grade(rng.IntN(5)).String()
 	case FieldKind:
 		v.A = chain.Kind(1 + rng.IntN(6)).String()
+	case FieldAmends:
+		v.A = strconv.FormatUint(rng.Uint64N(m.size()+3), 10)
+		if rng.IntN(3) == 0 {
+			v = Value{Prefix: true}
+		}
 	case FieldDimension:
 		d := pick(rng, from.dimensions)
 		v = Value{A: d.Name, B: d.Value}
@@ -92,6 +98,12 @@ func (m *model) query(rng *rand.Rand, from *pools, size uint64) Query {
 	}
 	if rng.IntN(3) == 0 {
 		q.To = rng.Uint64N(size + 10)
+	}
+	if rng.IntN(4) == 0 {
+		q.UpdatedFrom = rng.Uint64N(size + 10)
+		if rng.IntN(2) == 0 {
+			q.UpdatedTo = rng.Uint64N(size + 10)
+		}
 	}
 	if rng.IntN(4) == 0 {
 		q.OccurredFrom, q.OccurredTo = m.moment(rng), m.moment(rng)
@@ -270,7 +282,7 @@ func (m *model) facets(ctx context.Context, v *View, rng *rand.Rand, q Query, al
 // matcher asks the leaves themselves.
 func (m *model) matcher(rng *rand.Rand, v *View, q Query, all []uint64) error {
 	matcher := q.Matcher()
-	if v.Cursor() == 0 {
+	if v.Cursor() == 0 || q.UpdatedFrom != 0 || q.UpdatedTo != 0 { // an entry doesn't say what amends it
 		return nil
 	}
 	from := rng.Uint64N(v.Cursor())

@@ -16,6 +16,7 @@ type model struct {
 	*leaves
 	facts []fact
 	of    map[chain.Hash][]uint64
+	by    map[uint64][]uint64 // the records of its own workspace that amend an entry
 }
 
 func newModel() *model { return &model{leaves: newLeaves()} }
@@ -24,7 +25,7 @@ func newModel() *model { return &model{leaves: newLeaves()} }
 type fact struct {
 	tag      chain.Hash
 	kind     chain.Kind
-	values   [FieldDimension + 1][]Value // by field, each once
+	values   [FieldAmends + 1][]Value // by field, each once
 	occurred int64
 	ms       int64
 }
@@ -96,11 +97,22 @@ func (f *fact) matches(q *Query) bool {
 // found is all that a question finds in a ledger of size, by index.
 func (m *model) found(q *Query, size uint64) (all []uint64) {
 	for _, i := range m.of[q.Workspace] {
-		if i < size && i >= q.From && (q.To == 0 || i < q.To) && m.facts[i].matches(q) {
+		if i < size && i >= q.From && (q.To == 0 || i < q.To) && m.facts[i].matches(q) && m.updated(q, i, size) {
 			all = append(all, i)
 		}
 	}
 	return all
+}
+
+// updated reports whether an entry, or one that amends it, is where the question
+// looks for either.
+func (m *model) updated(q *Query, i, size uint64) bool {
+	if q.UpdatedFrom == 0 && q.UpdatedTo == 0 {
+		return true
+	}
+	return slices.ContainsFunc(append([]uint64{i}, m.by[i]...), func(at uint64) bool {
+		return at < size && at >= q.UpdatedFrom && (q.UpdatedTo == 0 || at < q.UpdatedTo)
+	})
 }
 
 // page is the page of a question that finds these.

@@ -87,6 +87,8 @@ func (f Field) check(v Value) error {
 		return fmt.Errorf("addresses are compared whole or by a CIDR prefix, such as 10.0.0.0/8")
 	case (f == FieldGroup || f == FieldKind || f == FieldGrade) && v.Prefix:
 		return fmt.Errorf("values of this field are compared whole")
+	case f == FieldAmends && v.Prefix && v.A != "":
+		return fmt.Errorf("an amended entry is named by the whole of its index, in decimal")
 	case f == FieldGroup:
 		if _, ok := activity.Catalogue().Group(v.A); !ok {
 			return fmt.Errorf("no group of the catalogue is called %q", v.A)
@@ -132,6 +134,9 @@ func (v *View) plan(ctx context.Context, q *Query, lo, hi uint64) (*walk, error)
 	}
 	w.workspace, w.firstBlock, w.lastBlock = number, blockOf(lo), blockOf(hi-1)
 	w.conditions(q)
+	if q.updated() {
+		w.musts = append(w.musts, w.updated(q))
+	}
 	return w, nil
 }
 

@@ -28,6 +28,7 @@ type Options struct {
 	eraBits     uint   // blocks in an era, a power of two
 	memTable    uint64 // bytes
 	flush       int    // entries held in memory before they are written; a power of two, at most blockSize
+	amended     int    // rows of amended entries that a question reads
 	tornBatches bool   // break the rule: the head goes in a batch of its own
 }
 
@@ -57,6 +58,9 @@ func (o Options) withDefaults() Options {
 	}
 	if o.memTable == 0 {
 		o.memTable = 4 << 20
+	}
+	if o.amended == 0 {
+		o.amended = mostAmended
 	}
 	if o.flush == 0 {
 		o.flush = flushEntries

@@ -37,6 +37,11 @@ type Query struct {
 	// to what 64 bits hold, else the millisecond in the entry's ULID.
 	OccurredFrom, OccurredTo int64
 
+	// Updated entries: those at the indexes [from, to), and those that a record there
+	// amends; a to of 0 is no bound, both 0 no condition. It is the one thing that
+	// later entries change: a [Matcher] looks at the first half alone.
+	UpdatedFrom, UpdatedTo uint64
+
 	Work int // rows that are read at most; 0: DefaultWork
 
 	// The rest says which page, and means nothing to other answers.

@@ -186,7 +186,7 @@ func (u *unindexing) lists(batch *pebble.Batch, era uint64) (err error) {
 		case FieldKind: // every entry has one, erased or not
 			b.all.addStored(stored)
 			continue
-		case FieldGrade:
+		case FieldGrade, FieldAmends: // by what the entry says, which stays
 			continue
 		}
 		left.clear()

@@ -29,7 +29,7 @@ func (m *model) erase(workspace string, indexes []uint64) {
 		m.leaves.leaves[i].Payload, m.leaves.leaves[i].Original, m.leaves.leaves[i].Keys = nil, nil, nil
 		f := &m.facts[i]
 		for field := range f.values {
-			if Field(field) != FieldKind && Field(field) != FieldGrade {
+			if Field(field) != FieldKind && Field(field) != FieldGrade && Field(field) != FieldAmends {
 				f.values[field] = nil
 			}
 		}

@@ -11,6 +11,7 @@ import (
 
 	"annals/internal/access"
 	"annals/internal/problem"
+	"annals/projections"
 
 	"github.com/danielgtaylor/huma/v2"
 	"github.com/go-json-experiment/json"
@@ -122,7 +123,11 @@ func (a *API) counted(op *operation, w http.ResponseWriter, r *http.Request, f *
 		}
 		defer end()
 	}
-	return op.answer(a, w, r, f)
+	err := op.answer(a, w, r, f)
+	if errors.Is(err, projections.ErrQuery) && f.updatedSince != everSince {
+		err = problem.Parameter("updated_since", "too_broad", "more was amended since than one answer looks through; give a later time")
+	}
+	return err
 }
 
 // Key is an API key, as far as others than its holder know it.

@@ -88,7 +88,8 @@ func parseBy(f *filter, _ said, v string) (problem.Code, string) {
 		c.unit = byDay
 	case v == "hour":
 		c.unit = byHour
-	case !known || dotted != (field == projections.FieldDimension):
+	case !known || field == projections.FieldAmends || // which is a ULID to others
+		dotted != (field == projections.FieldDimension):
 		return "unknown_field", strconv.Quote(v) + " is nothing to count by; " + what
 	case dotted:
 		var code problem.Code

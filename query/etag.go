@@ -56,10 +56,12 @@ func (a *API) pageTag(f *filter, s *selected) string {
 	return etag(h)
 }
 
-// recordTag is of an entry, which never changes but by an erasure.
-func (a *API) recordTag(f *filter, leaf chain.Hash) string {
+// recordTag is of an entry, whose answer never changes but by an erasure,
+// and by what amends it.
+func (a *API) recordTag(f *filter, leaf chain.Hash, amended *amended) string {
 	h := a.tag("record", f)
 	h.Write(leaf[:])
+	h.Write(amended.appendTo(nil))
 	return etag(h)
 }
 

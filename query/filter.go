@@ -38,6 +38,7 @@ type filter struct {
 	pathID    string // of the user or the object that it names
 
 	since, until                 int64 // recorded, ms since 1970; [since, until)
+	updatedSince                 int64 // recorded or amended, ms since 1970
 	occurredSince, occurredUntil int64 // occurred, ns since 1970; [since, until)
 
 	order  projections.Order
@@ -71,7 +72,7 @@ const (
 func (f *filter) reset() {
 	*f = filter{
 		kinds: timelineKinds, limit: DefaultLimit,
-		since: everSince, until: everUntil, occurredSince: everSince, occurredUntil: everUntil,
+		updatedSince: everSince, since: everSince, until: everUntil, occurredSince: everSince, occurredUntil: everUntil,
 	}
 }
 
@@ -148,7 +149,7 @@ func compareBools(a, b bool) int {
 func (f *filter) appendTo(b []byte) []byte {
 	b = appendText(b, f.workspace)
 	b = binary.BigEndian.AppendUint16(b, f.kinds)
-	for _, t := range [...]int64{f.since, f.until, f.occurredSince, f.occurredUntil} {
+	for _, t := range [...]int64{f.since, f.until, f.updatedSince, f.occurredSince, f.occurredUntil} {
 		b = binary.BigEndian.AppendUint64(b, uint64(t))
 	}
 	b = append(b, byte(f.order), bit(f.oldest))
@@ -221,6 +222,16 @@ func (a *API) question(view *projections.View, f *filter, size uint64) (q projec
 			return q, true, err
 		}
 		q.To = min(q.To, until)
+	}
+	if f.updatedSince != everSince {
+		// As the tree of that size has it: what is amended later was not yet.
+		if q.UpdatedFrom, err = a.indexAt(view, f.updatedSince); err != nil {
+			return q, true, err
+		}
+		q.UpdatedTo = size
+		if q.UpdatedFrom >= size {
+			return q, true, nil
+		}
 	}
 	return q, q.From >= q.To, nil
 }

@@ -115,6 +115,19 @@ var filters = map[string]*parameter{
 			return "unknown_grade", strconv.Quote(v) + " is no grade; use verified, delegated, asserted, anonymous or none, separated by commas"
 		},
 	},
+	"amends": {
+		example: "01K9Z0W3QH0000000000000005",
+		about:   "Records that amend this entry: its ULID.",
+		schema:  huma.Schema{Type: huma.TypeString, MinLength: ptr(26), MaxLength: ptr(26)},
+		parse: func(f *filter, said said, v string) (problem.Code, string) {
+			u, code, why := parseULID(v)
+			if code != "" {
+				return code, why
+			}
+			_, index := chain.SplitULID(u)
+			return f.add(projections.FieldAmends, said.not, projections.Value{A: strconv.FormatUint(index, 10)})
+		},
+	},
 	"dimension": {
 		dotted: true, example: map[string]any{"dimension.org": []string{"org_1"}},
 		about: "Records with this value in one of their `dimensions`: `dimension.NAME=VALUE`. NAME is percent-encoded by itself, before the query is, where it holds % or ends in !: " +
@@ -134,7 +147,7 @@ var filters = map[string]*parameter{
 }
 
 // filterNames are the filters in the order that documents show them.
-var filterNames = []string{"kind", "user", "object", "linked", "type", "group", "source", "outcome", "session", "ip", "grade", "dimension"}
+var filterNames = []string{"kind", "user", "object", "linked", "type", "group", "source", "outcome", "session", "ip", "grade", "dimension", "amends"}
 
 func init() {
 	for name, p := range filters {

@@ -20,7 +20,8 @@ type fact struct {
 	workspace string
 	kind      string
 	recorded  time.Time
-	occurred  int64 // ns since 1970
+	occurred  int64  // ns since 1970
+	amends    uint64 // an index plus one; 0: nothing
 	says      map[string][]string
 }
 
@@ -78,6 +79,10 @@ func factOf(workspace string, leaf *chain.Leaf) fact {
 	if d, ok := activity.Lookup(typ); ok {
 		say("group", d.Group)
 	}
+	if e.Kind == chain.KindRecord && e.Ref != chain.NoRef {
+		say("amends", amendable(e.Ref))
+		f.amends = e.Ref + 1
+	}
 	say("source", r.Source)
 	say("outcome", r.Outcome)
 	if c := r.Context; c != nil {
@@ -99,6 +104,7 @@ type asked struct {
 	is, not   map[string][]string // by the parameter's name, as filters spell values
 	since     time.Time           // zero: none; so are the others
 	until     time.Time
+	updated   time.Time
 	occurred  [2]time.Time
 	order     string
 	first     string
@@ -113,7 +119,7 @@ func (q *asked) parameters() url.Values {
 	for name, values := range q.not {
 		v[name+"!"] = values
 	}
-	for name, t := range map[string]time.Time{"since": q.since, "until": q.until, "occurred_since": q.occurred[0], "occurred_until": q.occurred[1]} {
+	for name, t := range map[string]time.Time{"since": q.since, "until": q.until, "updated_since": q.updated, "occurred_since": q.occurred[0], "occurred_until": q.occurred[1]} {
 		if !t.IsZero() {
 			v.Set(name, t.Format(time.RFC3339Nano))
 		}
@@ -185,11 +191,23 @@ func in(address, network string) bool {
 	return err == nil && p.Masked().Contains(a)
 }
 
+// isUpdated reports whether an entry, or a record of its workspace that amends it, was
+// recorded since.
+func (q *asked) isUpdated(facts []fact, i int, size uint64) bool {
+	for j := range facts {
+		f := &facts[j]
+		if f.index < size && !f.recorded.Before(q.updated) && (i == j || f.amends == facts[i].index+1 && f.workspace == facts[i].workspace) {
+			return true
+		}
+	}
+	return q.updated.IsZero()
+}
+
 // find returns what matches of a tree of a size, in the order asked for.
 func (q *asked) find(facts []fact, size uint64) []fact {
 	found := []fact{}
 	for i := range facts {
-		if facts[i].index < size && q.holds(&facts[i]) {
+		if facts[i].index < size && q.holds(&facts[i]) && q.isUpdated(facts, i, size) {
 			found = append(found, facts[i])
 		}
 	}

@@ -38,7 +38,7 @@ var operations []operation
 
 // init breaks the circle: an answer reads the document that the rows make.
 func init() {
-	times := []string{"since", "until", "occurred_since", "occurred_until", "as_of"}
+	times := []string{"since", "until", "updated_since", "occurred_since", "occurred_until", "as_of"}
 	page := slices.Concat([]string{"limit", "cursor"}, filterNames, times, []string{"order", "first", "with"})
 	without := func(names ...string) []string {
 		return slices.DeleteFunc(slices.Clone(page), func(n string) bool { return slices.Contains(names, n) })
@@ -100,9 +100,10 @@ func init() {
 		},
 		{
 			path: "/v1/workspaces/{ws}/records/{ulid}", id: "record", summary: "One record",
-			description: "One entry of the workspace's chain, of any kind. A ULID of another workspace is answered like one that doesn't exist.",
-			parameters:  []string{"ws", "ulid", "with"},
-			mediaType:   jsonMedia, schema: itemRef, access: aRecord(access.Read), answer: (*API).record,
+			description: "One entry of the workspace's chain, of any kind. A ULID of another workspace is answered like one that doesn't exist. " +
+				"Of a record that was amended it shows each amendment, and the present state of its data (docs/amendments.md), as far as the indexes are.",
+			parameters: []string{"ws", "ulid", "with"},
+			mediaType:  jsonMedia, schema: itemRef, access: aRecord(access.Read), answer: (*API).record,
 			problems: []problem.Code{problem.InvalidParameter, problem.UnknownParameter, problem.NoSuchRecord, problem.Internal},
 		},
 		{

@@ -102,12 +102,9 @@ var parameters = map[string]*parameter{
 		about:  "The entry's ULID: 26 characters of Crockford's base 32, in either case.",
 		schema: huma.Schema{Type: huma.TypeString, MinLength: ptr(26), MaxLength: ptr(26)},
 		parse: func(f *filter, _ said, v string) (problem.Code, string) {
-			u, err := ulid.ParseStrict(v)
-			if err != nil {
-				return "invalid_ulid", "a ULID is 26 characters of Crockford's base 32, the first at most 7"
-			}
+			u, code, why := parseULID(v)
 			f.ulid = u
-			return "", ""
+			return code, why
 		},
 	},
 	// The two of a tile are read from the path as it was written: see parseTile.
@@ -214,6 +211,14 @@ var parameters = map[string]*parameter{
 			return recorded(&f.until, v)
 		},
 	},
+	"updated_since": {
+		name: "updated_since", in: inQuery, example: "2026-11-01T00:00:00Z",
+		about:  "Recorded, or amended, at or after this time (RFC 3339).",
+		schema: huma.Schema{Type: huma.TypeString, Format: "date-time"},
+		parse: func(f *filter, _ said, v string) (problem.Code, string) {
+			return recorded(&f.updatedSince, v)
+		},
+	},
 	"occurred_since": {
 		name: "occurred_since", in: inQuery, example: "2026-11-01T00:00:00Z",
 		about:  "Occurred at or after this time (RFC 3339), to the nanosecond. What `occurred` means is said at `order`.",
@@ -234,6 +239,15 @@ var parameters = map[string]*parameter{
 			return code, why
 		},
 	},
+}
+
+// parseULID reads a ULID.
+func parseULID(v string) (ulid.ULID, problem.Code, string) {
+	u, err := ulid.ParseStrict(v)
+	if err != nil {
+		return ulid.ULID{}, "invalid_ulid", "a ULID is 26 characters of Crockford's base 32, the first at most 7"
+	}
+	return u, "", ""
 }
 
 var identifier = huma.Schema{Type: huma.TypeString, MinLength: ptr(1), MaxLength: ptr(activity.MaxID)}

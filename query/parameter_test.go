@@ -166,7 +166,7 @@ func TestParameters(t *testing.T) {
 		}
 	}
 	p := s.refused(400, "unknown_parameter", "GET", timeline+"?limt=5")
-	if !strings.Contains(p.Detail, "limt") || !strings.Contains(p.Detail, "limit, cursor, kind, user, object, linked, type, group, source, outcome, session, ip, grade, dimension.NAME, since, until, occurred_since, occurred_until, as_of, order, first, with;") {
+	if !strings.Contains(p.Detail, "limt") || !strings.Contains(p.Detail, "limit, cursor, kind, user, object, linked, type, group, source, outcome, session, ip, grade, dimension.NAME, amends, since, until, updated_since, occurred_since, occurred_until, as_of, order, first, with;") {
 		t.Errorf("detail %q names neither the fault nor what is valid", p.Detail)
 	}
 	for _, path := range []string{

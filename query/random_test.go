@@ -7,6 +7,8 @@ import (
 	"strings"
 	"time"
 
+	"annals/ledger/chain"
+
 	"github.com/go-json-experiment/json"
 )
 
@@ -62,6 +64,9 @@ func (g guess) record() string {
 	if g.chance(50) {
 		r["occurred_at"] = g.of(oddTimes)
 	}
+	if g.chance(15) {
+		r["amends"] = amendable(uint64(g.IntN(40)))
+	}
 	if g.chance(20) {
 		r["id"] = fmt.Sprint(g.IntN(8)) // duplicates and conflicts
 	}
@@ -71,6 +76,9 @@ func (g guess) record() string {
 	}
 	return string(b)
 }
+
+// amendable is a ULID of the entry at an index, whenever that was recorded.
+func amendable(index uint64) string { return chain.MakeULID(1_700_000_000_000, 0, index).String() }
 
 // values draws some values to ask for in a field.
 func (g guess) values(field string) []string {
@@ -96,6 +104,10 @@ func (g guess) values(field string) []string {
 		from = append(slices.Clone(oddNetworks), oddAddresses[:7]...)
 	case "grade":
 		from = []string{"verified", "delegated", "asserted", "anonymous", "none"}
+	case "amends":
+		for range 8 {
+			from = append(from, amendable(uint64(g.IntN(50))))
+		}
 	case "kind":
 		from = []string{"record", "duplicate", "conflict", "rejection", "control", "gap"}
 	}
@@ -140,6 +152,9 @@ func (g guess) question(from, to time.Time) *asked {
 	}
 	if g.chance(20) {
 		q.until = between()
+	}
+	if g.chance(20) {
+		q.updated = between()
 	}
 	if g.chance(20) {
 		q.occurred[0] = between()

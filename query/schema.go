@@ -122,10 +122,14 @@ func itemSchema() *huma.Schema {
 						"ref":  {Type: huma.TypeObject, AdditionalProperties: true, Description: "What the piece names: type and id."},
 					})},
 				}),
-			"door":   {Type: huma.TypeObject, AdditionalProperties: true, Description: "What the door says that the record came through; absent where the producer published itself."},
-			"record": {Type: huma.TypeObject, AdditionalProperties: true, Description: "The record as it was published. A rejection has it when its payload is a JSON object within the bounds."},
-			"text":   {Type: huma.TypeString, Description: "Of a rejection: the payload, when it is UTF-8 but no such object."},
-			"raw":    {Type: huma.TypeString, ContentEncoding: "base64", Description: "Of a rejection: any other payload, in base64."},
+			"amendments":  {Type: huma.TypeArray, Items: &huma.Schema{Ref: schemaPrefix + "Item"}, MaxItems: ptr(MaxAmendments), Description: "Of one record: the records of its workspace that amend it, in the ledger's order; absent where none does."},
+			"more":        {Type: huma.TypeBoolean, Enum: []any{true}, Description: "There are more amendments than are shown: the timeline with amends=ULID has them all."},
+			"modified_at": {Type: huma.TypeString, Format: "date-time", Description: "Of one record: when it was last amended; absent where it never was."},
+			"present":     {Type: huma.TypeObject, AdditionalProperties: true, Description: "Of one record that was amended: its data with the top-level members that the amendments' data give in their place, a later one's over an earlier one's. Absent where the record, or no amendment, has any. It is made of what was recorded; the records are the evidence."},
+			"door":        {Type: huma.TypeObject, AdditionalProperties: true, Description: "What the door says that the record came through; absent where the producer published itself."},
+			"record":      {Type: huma.TypeObject, AdditionalProperties: true, Description: "The record as it was published. A rejection has it when its payload is a JSON object within the bounds."},
+			"text":        {Type: huma.TypeString, Description: "Of a rejection: the payload, when it is UTF-8 but no such object."},
+			"raw":         {Type: huma.TypeString, ContentEncoding: "base64", Description: "Of a rejection: any other payload, in base64."},
 		})
 }
 

@@ -118,7 +118,7 @@ func selection(f *reading.Filter) string {
 	for _, t := range []struct {
 		name string
 		at   time.Time
-	}{{"since", f.Since}, {"until", f.Until}, {"occurred-since", f.OccurredSince}, {"occurred-until", f.OccurredUntil}} {
+	}{{"since", f.Since}, {"until", f.Until}, {"updated-since", f.UpdatedSince}, {"occurred-since", f.OccurredSince}, {"occurred-until", f.OccurredUntil}} {
 		if !t.at.IsZero() {
 			words = append(words, t.name+"="+t.at.UTC().Format(time.RFC3339Nano))
 		}

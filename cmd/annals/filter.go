@@ -20,7 +20,7 @@ type filterFlags struct {
 	dimension []string // NAME=VALUE
 	not       []string // FIELD=VALUE
 
-	since, until, occurredSince, occurredUntil string
+	since, until, updatedSince, occurredSince, occurredUntil string
 }
 
 // filterFields are the flags that name a field, with what each means.
@@ -39,6 +39,7 @@ var filterFields = []struct {
 	{reading.Session, "only this session: an `ID`", false},
 	{reading.IP, "only from this address, or this network: `10.0.0.0/8`", false},
 	{reading.Grade, "only where it is known so well who acted: verified, delegated, asserted, anonymous or none", true},
+	{reading.Amends, "only what amends this record: a `ULID`", false},
 	{reading.Kind, "kinds of entries: record, duplicate, conflict, rejection, control, gap (default record,conflict)", true},
 }
 
@@ -61,6 +62,7 @@ func (f *filterFlags) add(cmd *cobra.Command) {
 	fl.StringArrayVar(&f.not, "not", nil, "only without this value: `FIELD=VALUE`, the field being a flag's name or dimension.NAME")
 	fl.StringVar(&f.since, "since", "", "recorded at or after this `TIME`")
 	fl.StringVar(&f.until, "until", "", "recorded before this `TIME`")
+	fl.StringVar(&f.updatedSince, "updated-since", "", "recorded, or amended, at or after this `TIME`")
 	fl.StringVar(&f.occurredSince, "occurred-since", "", "occurred at or after this `TIME`")
 	fl.StringVar(&f.occurredUntil, "occurred-until", "", "occurred before this `TIME`")
 }
@@ -102,6 +104,7 @@ func (f *filterFlags) filter(now time.Time) (filter reading.Filter, err error) {
 	}{
 		{"since", f.since, &filter.Since},
 		{"until", f.until, &filter.Until},
+		{"updated-since", f.updatedSince, &filter.UpdatedSince},
 		{"occurred-since", f.occurredSince, &filter.OccurredSince},
 		{"occurred-until", f.occurredUntil, &filter.OccurredUntil},
 	} {

@@ -60,8 +60,8 @@ func (f *tailFlags) check() error {
 		least = 0
 	}
 	switch {
-	case f.follow && (f.since != "" || f.until != ""):
-		return usagef("--since and --until are of what was recorded already: leave out -f, or use --last or --after")
+	case f.follow && (f.since != "" || f.until != "" || f.updatedSince != ""):
+		return usagef("--since, --until and --updated-since are of what was recorded already: leave out -f, or use --last or --after")
 	case !f.follow && f.after != "":
 		return usagef("--after is for -f; for what was recorded already use annals timeline --oldest")
 	case f.last < least || f.last > reading.MaxLimit:

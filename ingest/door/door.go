@@ -65,6 +65,10 @@ type Options struct {
 	// are given by their index alone.
 	Get func(index uint64) (chain.Leaf, chain.Hash, error)
 
+	// Tag returns what entries of a workspace have for its name; nil, or where Get is:
+	// no record can be amended by its ULID.
+	Tag func(workspace string) chain.Hash
+
 	// Receipts returns a receipt of each of the entries, all under one published
 	// checkpoint, for which it waits a while, and how well that founds them; for a
 	// witnessed one it waits longer when it is asked for it. With payload they show
@@ -103,12 +107,20 @@ func (o Options) filled() Options {
 func Register(api huma.API, o Options) {
 	o = o.filled()
 	problem.Install()
-	op := document(api.OpenAPI().Components.Schemas)
-	api.OpenAPI().AddOperation(op)
 	d := &door{o}
+	registry := api.OpenAPI().Components.Schemas
+	d.serve(api, document(registry), d.post)
+	if o.Get != nil && o.Tag != nil {
+		d.serve(api, documentAmend(registry), d.amend)
+	}
+}
+
+// serve adds an operation to the API.
+func (d *door) serve(api huma.API, op *huma.Operation, answer func(http.ResponseWriter, *http.Request) error) {
+	api.OpenAPI().AddOperation(op)
 	api.Adapter().Handle(op, api.Middlewares().Handler(func(ctx huma.Context) {
 		r, w := humago.Unwrap(ctx)
-		err := d.post(w, r)
+		err := answer(w, r)
 		if err == nil {
 			return
 		}

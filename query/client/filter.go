@@ -24,6 +24,7 @@ const (
 	Session Field = "session" // context.session_id
 	IP      Field = "ip"      // context.ip: an address, or a network such as 10.0.0.0/8
 	Grade   Field = "grade"   // verified, delegated, asserted, anonymous, none
+	Amends  Field = "amends"  // ULID of the entry that the record amends
 	Kind    Field = "kind"    // record, duplicate, conflict, rejection, control, gap
 )
 
@@ -58,6 +59,7 @@ func Not(f Field, values ...string) Condition { return Condition{Field: f, Any: 
 type Filter struct {
 	Where []Condition // all of them hold; those of one field count as one, with all their values
 
+	UpdatedSince                 time.Time // recorded or amended at or after; zero: no bound. Not for a tail
 	Since, Until                 time.Time // recorded in [Since, Until); zero: no bound
 	OccurredSince, OccurredUntil time.Time // occurred in [since, until); zero: no bound
 
@@ -79,7 +81,7 @@ func (f *Filter) parameters() (url.Values, error) {
 		q[name] = append(q[name], c.Any...)
 	}
 	for name, t := range map[string]time.Time{
-		"since": f.Since, "until": f.Until, "occurred_since": f.OccurredSince, "occurred_until": f.OccurredUntil,
+		"since": f.Since, "until": f.Until, "updated_since": f.UpdatedSince, "occurred_since": f.OccurredSince, "occurred_until": f.OccurredUntil,
 	} {
 		if !t.IsZero() {
 			q.Set(name, t.UTC().Format(time.RFC3339Nano))

@@ -98,6 +98,13 @@ type Item struct {
 		Reason  string    `json:"reason"`  // "": a seed, which went with the last that it salted
 		Control string    `json:"control"` // ULID of the statement's entry
 	} `json:"erased"`
+	// Of one record alone ([Client.Record]): what amends it, in the ledger's order, when
+	// it was last amended, and its data as amended (docs/amendments.md).
+	Amendments []Item         `json:"amendments"`
+	More       bool           `json:"more"` // there are more than these
+	ModifiedAt time.Time      `json:"modified_at"`
+	Present    jsontext.Value `json:"present"`
+
 	Control string         `json:"control"`
 	Door    jsontext.Value `json:"door"`
 	Record  jsontext.Value `json:"record"` // as it was published

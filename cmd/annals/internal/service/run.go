@@ -50,7 +50,7 @@ func (s *Service) run() error {
 		Witnesses: s.witnesses(), Checkpoint: s.checkpoint, AwaitCheckpoint: s.awaitCheckpoint, SignHead: s.signer.SignHead, Mark: s.lastMark, Retired: s.retired,
 	})
 	door.Register(s.api.Huma(), door.Options{
-		Publish: s.publish, Await: s.pump.await, Get: s.ledger.Get, Receipts: s.api.Receipts, Logger: s.o.Logger,
+		Publish: s.publish, Await: s.pump.await, Get: s.ledger.Get, Tag: s.ledger.Tag, Receipts: s.api.Receipts, Logger: s.o.Logger,
 		Access: s.gate, DefaultWorkspace: s.o.DefaultWorkspace,
 	})
 	if s.o.PeerToken != "" {

@@ -53,6 +53,9 @@ func Record(w io.Writer, i *client.Item) error {
 		}
 		fmt.Fprintf(&b, "\n%s\n%s\n", part.name, shown)
 	}
+	if err := amendments(&b, i); err != nil {
+		return err
+	}
 	if i.Text != "" {
 		fmt.Fprintf(&b, "\ntext\n%s\n", Clean(i.Text))
 	}
