@@ -34,6 +34,7 @@ var (
 		"ledger/proof/pack":    1,
 		"ledger/proof/tiles":   1,
 		"activity":             0,
+		"activity/face":        0,
 		"query/client":         0,
 		"internal/access":      0,
 		"internal/access/oidc": 0,
@@ -42,6 +43,7 @@ var (
 		"internal/problem":     0,
 	}
 	beside = map[string][]string{
+		"activity/face":        {"activity"},
 		"internal/access":      {"internal/problem"},
 		"internal/access/oidc": {"internal/access"},
 		"ledger/proof":         {"ledger/chain"},

@@ -23,6 +23,7 @@ type need struct {
 	where  func(f *filter) string
 	hidden func(f *filter) error                // what is said of a workspace that the token doesn't name; nil: that there is none
 	only   func(f *filter, o *access.Only) bool // whether a token for one user or object is for this; nil: it is not
+	face   bool                                 // the path has no room for the workspace: see [API.place]
 }
 
 // open is what shows nothing of what was recorded.

@@ -56,6 +56,7 @@ type filter struct {
 	chained  chained  // what /entries asks
 
 	selecting selecting // what /erasure asks
+	logging   logging   // what the user activity log is asked
 }
 
 const (

@@ -279,6 +279,7 @@ func init() {
 			mediaType:   "text/html", access: open, answer: (*API).docs, problems: []problem.Code{problem.UnknownParameter},
 		},
 	}
+	operations = append(operations, logOperations()...)
 }
 
 const jsonMedia = "application/json"
@@ -322,6 +323,9 @@ func (a *API) register(op *operation) {
 		r, err := a.enter(w, r, &op.access)
 		if err == nil {
 			err = f.parse(ps, r)
+		}
+		if err == nil {
+			err = a.place(&op.access, r, &f)
 		}
 		if err == nil {
 			err = op.access.authorize(a.o.Access, r, op.id, &f)
