@@ -21,7 +21,10 @@ func TestModel(t *testing.T) {
 	m := newModel()
 	o := Options{FS: vfs.NewMem(), flush: 1 << 12, memTable: 1 << 20, eraBits: 1}
 	p := open(t, m.ledger, o)
-	const size = 2*blockSize + 3000
+	size := uint64(2*blockSize + 3000)
+	if testing.Short() { // the race detector's run
+		size = blockSize + 3000
+	}
 	asked := 0
 	look := func(n int) {
 		t.Helper()

@@ -94,7 +94,11 @@ func TestCrash(t *testing.T) {
 	m := newModel()
 	m.grow(rng, 2500, &short)
 	// Small tails stand in a memtable together, large ones are flushed as they are.
-	for _, flush := range []int{1 << 6, 1 << 8} {
+	flushes := []int{1 << 6, 1 << 8}
+	if testing.Short() { // the race detector's run
+		flushes = flushes[1:]
+	}
+	for _, flush := range flushes {
 		o := Options{flush: flush, memTable: 64 << 10}
 		all := crashes(t, m, o, 1)
 		cursors, restarts := map[uint64]bool{}, 0

@@ -21,8 +21,8 @@ func (a *app) export() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "export",
 		Short: "Write a ledger as files that anybody can audit",
-		Long: `Write a ledger's signed checkpoint, its tiles and entries (C2SP tlog-tiles) and its
-key history as static files. Any web server can serve the folder, and
+		Long: `Write a ledger's signed checkpoint, its tiles and entries (C2SP tlog-tiles), its
+key history, and the last checkpoint that witnesses cosigned, as static files. Any web server can serve the folder, and
 annals verify --url DIR --key VKEY audits it, here or elsewhere. Payloads, workspace
 names and keys are not in it.
 
@@ -95,6 +95,9 @@ func (a *app) exportURL(ctx context.Context, e *exporting, o *export.Options) (e
 	if o.Checkpoint, o.Retired, err = audit.Open(ctx, place, e.key); err != nil {
 		return err
 	}
+	if o.Witnessed, err = place.Witnessed(ctx); err != nil && !errors.Is(err, tiles.ErrAbsent) {
+		return err
+	}
 	o.Read = func(ctx context.Context, name tiles.Name) ([]byte, error) {
 		b, err := place.Read(ctx, name)
 		if err == nil && !name.Fits(b) {
@@ -121,6 +124,6 @@ func (e *exporting) fromData(ctx context.Context, o *export.Options) (err error)
 	if o.Checkpoint, err = proof.ParseCheckpoint(signed.Checkpoint); err != nil {
 		return fmt.Errorf("the checkpoint of %s: %w", e.data, err)
 	}
-	o.Retired, o.Read = signed.Retired, export.Folder(src)
+	o.Retired, o.Witnessed, o.Read = signed.Retired, signed.Witnessed, export.Folder(src)
 	return export.Write(ctx, *o)
 }

@@ -123,6 +123,9 @@ type Line struct {
 	Salt     Base64 `json:"salt,omitzero"`
 	Envelope Base64 `json:"envelope,omitzero"`
 	Body     Base64 `json:"body,omitzero"`
+	// Gone is the control entry by which the payload is gone that was chosen for a
+	// pack; nil: nothing is said. It stands beside no payload.
+	Gone *uint64 `json:"gone,omitzero"`
 }
 
 // ParseLine reads a line, strictly, and believes nothing of it.
@@ -133,8 +136,19 @@ func ParseLine(b []byte) (Line, error) {
 	}
 	if parts := l.parts(); parts != 0 && (parts != 3 || len(l.Salt) != len(chain.Hash{})) {
 		return l, fmt.Errorf("proof: an entry as JSON: salt (32 bytes), envelope and body stand together or not at all")
+	} else if l.Gone != nil && parts > 0 {
+		return l, fmt.Errorf("proof: an entry as JSON: a payload is gone, or it is there")
 	}
 	return l, nil
+}
+
+// KeyEntry is the line of a control entry, as a key history has it.
+func (l *Line) KeyEntry() KeyEntry {
+	k := KeyEntry{Index: l.Index, Entry: l.Entry, Proof: [][]byte{}}
+	for _, h := range l.Proof {
+		k.Proof = append(k.Proof, h[:])
+	}
+	return k
 }
 
 func (l *Line) parts() (n int) {

@@ -50,7 +50,7 @@ func (j *joiner) changeKeys(x uint64, s *chain.Statement) {
 	switch {
 	case err == nil:
 		j.rules.roster = roster
-		j.noticeKeys(x, &change)
+		j.found.noticeKeys(x, &change)
 	case j.damage.skips == 0:
 		j.found.at(x, UnauthorisedControl, "control entry %d: %v", x, err)
 	}
@@ -58,7 +58,7 @@ func (j *joiner) changeKeys(x uint64, s *chain.Statement) {
 
 // noticeKeys says that a change of keys is in force: whoever reads the report may
 // hold one of those that went.
-func (j *joiner) noticeKeys(x uint64, c *chain.KeyChange) {
+func (f *findings) noticeKeys(x uint64, c *chain.KeyChange) {
 	name, what := KeysChanged, "changes the keys"
 	if c.Reason == chain.Revocation {
 		name, what = KeyRevoked, "revokes a key"
@@ -76,7 +76,7 @@ func (j *joiner) noticeKeys(x uint64, c *chain.KeyChange) {
 	if len(said) > maxNamed {
 		said = append(said[:maxNamed], fmt.Sprintf("and %d more", len(said)-maxNamed))
 	}
-	j.found.notice(x, name, "control entry %d %s: %s", x, what, strings.Join(said, "; "))
+	f.notice(x, name, "control entry %d %s: %s", x, what, strings.Join(said, "; "))
 }
 
 // maxNamed is how many keys a notice names.

@@ -44,8 +44,11 @@ type Tenant struct {
 	Payloads    uint64 // lines that have one
 
 	// Erasures are the control entries that erased what is missing, with their proofs in
-	// the checkpoint's tree. A payload that none of them covers must be there.
+	// the checkpoint's tree. A payload that none of them covers must be there; of a part,
+	// where a line says that it is gone.
 	Erasures []KeyEntry
+	// ErasuresCut says that there are more of them, which could not be read.
+	ErasuresCut bool
 
 	Remembered []byte     // a head of this workspace that was kept from before: a note
 	Receipts   []*Receipt // that the tenant holds; those of other workspaces are passed over
@@ -88,6 +91,7 @@ type tenancy struct {
 	remembered *WorkspaceHead
 	receipts   []*Receipt
 	erased     []tenantErasure
+	refused    []uint64 // erasures that were found wrong
 	walk       walk
 }
 

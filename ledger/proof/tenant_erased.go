@@ -3,9 +3,13 @@ package proof
 import (
 	"errors"
 	"fmt"
+	"math"
+	"slices"
 
 	"annals/ledger/chain"
 )
+
+// Of what is gone, docs/format/pack.md has the checks (32 to 37).
 
 // tenantErasure is an erasure that the checkpoint covers and the keys in force carry.
 type tenantErasure struct {
@@ -22,6 +26,7 @@ func (v *tenancy) takeErasures() {
 		e, err := v.erasure(k)
 		if err != nil {
 			v.found.at(k.Index, FindingOf(err), "the erasure in entry %d: %v", k.Index, err)
+			v.refused = append(v.refused, k.Index)
 			continue
 		}
 		v.erased = append(v.erased, tenantErasure{Erase: *e, by: k.Index})
@@ -78,8 +83,8 @@ func (h *KeyHistory) Erasure(index uint64, entry []byte) (*chain.Erase, error) {
 		return nil, fmt.Errorf("%w: it was signed for ledger %s", ErrOrigin, c.Statement.Ledger)
 	case erase.Role != roster.Eraser():
 		return nil, unauthorised("it says that the role %s signs it; there that was %s", erase.Role, roster.Eraser())
-	case erase.Ranges[len(erase.Ranges)-1].To > index:
-		return nil, unauthorised("it selects what stands behind it")
+	case c.Statement.Size > index || erase.Ranges[len(erase.Ranges)-1].To > c.Statement.Size:
+		return nil, unauthorised("it selects what its signer can't have seen")
 	}
 	return &erase, nil
 }
@@ -119,32 +124,59 @@ func (h *KeyHistory) rosterAt(index uint64) (*chain.Roster, error) {
 // erasedBy returns the erasure that covers an entry; nil where none does.
 func (v *tenancy) erasedBy(e *chain.Entry) *tenantErasure {
 	for i := range v.erased {
-		by := &v.erased[i]
-		if by.Covers(e.Index) || e.Kind == chain.KindDuplicate && e.Index < by.by && by.Covers(e.Ref) {
+		if by := &v.erased[i]; by.takes(e) {
 			return by
 		}
 	}
 	return nil
 }
 
+// takes reports whether an erasure covers an entry (docs/format/control.md, 7).
+func (t *tenantErasure) takes(e *chain.Entry) bool {
+	return t.Covers(e.Index) || e.Kind == chain.KindDuplicate && e.Index < t.by && t.Covers(e.Ref)
+}
+
+// goneBy reports whether the erasure at an index covers an entry. Of one that was
+// found wrong it is not asked a second time.
+func (v *tenancy) goneBy(index uint64, e *chain.Entry) bool {
+	return v.ErasuresCut || slices.Contains(v.refused, index) ||
+		slices.ContainsFunc(v.erased, func(t tenantErasure) bool { return t.by == index && t.takes(e) })
+}
+
 // settleErasures compares what the erasures select with the entries, and says what
 // they took.
 func (w *walk) settleErasures(by map[uint64]*stop) {
+	low, high, whole := uint64(math.MaxUint64), uint64(0), true
+	for _, position := range w.order {
+		s := w.slots[position]
+		whole = whole && !s.altered && s.form == nil
+		low, high = min(low, s.entry.Index), max(high, s.entry.Index)
+	}
+	if w.v.Part && (!whole || uint64(len(w.order)) != w.last-w.first+1) {
+		return // what is selected may be what is not here
+	}
 	for i := range w.v.erased {
 		e := &w.v.erased[i]
+		outside := false
 		got, err := chain.SelectionHash(w.v.ledger, e.Workspace, e.Ranges, func(index uint64) (chain.Hash, error) {
 			s := by[index]
-			if s == nil || s.altered {
+			switch {
+			case w.v.Part && (index < low || index > high):
+				outside = true
+				return chain.Hash{}, nil
+			case s == nil || s.altered:
 				return chain.Hash{}, fmt.Errorf("it selects entry %d, which is none of the workspace's", index)
+			case s.form == nil && !(&chain.Selected{Kind: s.entry.Kind, Code: s.entry.Code}).Erasable():
+				return chain.Hash{}, fmt.Errorf("it selects entry %d, a %s, which is not erased by itself", index, s.entry.Kind)
 			}
 			return s.leaf, nil
 		})
 		switch {
 		case err != nil:
 			w.v.found.at(e.by, UnauthorisedControl, "the erasure in entry %d: %v", e.by, err)
-		case got != e.Leaves:
+		case !outside && got != e.Leaves:
 			w.v.found.at(e.by, UnauthorisedControl, "the erasure in entry %d: the entries that it selects are not those that its signer saw", e.by)
-		default:
+		case e.gone > 0 || !w.v.Part:
 			w.v.found.notice(e.by, Erased, "control entry %d, signed by the %s, erased what %d of the workspace's entries held: %s", e.by, e.Role, e.gone, e.Reason)
 		}
 	}

@@ -32,7 +32,10 @@ func (w *walk) payload(s *stop, l *Line) {
 			erasure.gone++
 		}
 		switch {
-		case w.v.Part: // the pack says how many there are, not which
+		case w.v.Part: // the pack says how many there are, and of which that they are gone
+			if l.Gone != nil && !w.v.goneBy(*l.Gone, e) {
+				note(PayloadMissing, "the payload of %s entry %d is said to be gone by control entry %d, and no erasure there covers it", e.Kind, e.Index, *l.Gone)
+			}
 		case erasure != nil:
 		case kept:
 			note(PayloadMissing, "nothing stands beside %s entry %d, whose payload was kept when it was recorded", e.Kind, e.Index)

@@ -22,6 +22,9 @@ func (v *tenancy) keys() {
 	if err := h.listed(w); err != nil {
 		v.fault("the keys", err)
 	}
+	for i := range w.changes {
+		v.found.noticeKeys(w.changes[i].index, &w.changes[i].KeyChange)
+	}
 	v.ledger = h.Ledger
 	v.ring = newRing(h.Origin, h.Ledger, w.roster)
 	if _, c, err := controlEntry(&h.Genesis, chain.ControlGenesis); err == nil {

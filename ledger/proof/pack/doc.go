@@ -29,6 +29,7 @@ const (
 	Keys      = "keys.json"
 	Head      = "head.json"
 	Entries   = "entries.jsonl"
+	Erasures  = "erasures.jsonl"
 	Catalogue = "catalogue.json"
 )
 
@@ -58,6 +59,7 @@ var files = []struct {
 	{Keys, true, maxKeys},
 	{Head, true, maxOther},
 	{Entries, true, maxEntries},
+	{Erasures, false, maxEntries},
 	{Catalogue, false, maxOther},
 }
 

@@ -54,7 +54,7 @@ func line(b []byte) (proof.Line, error) {
 	if err != nil {
 		return l, err
 	}
-	if l.Index == 0 || l.Entry == nil || bytes.Contains(b, []byte("null")) || len(l.Proof) == 0 && bytes.Contains(b, []byte("proof")) {
+	if l.Index == 0 || l.Gone != nil || l.Entry == nil || bytes.Contains(b, []byte("null")) || len(l.Proof) == 0 && bytes.Contains(b, []byte("proof")) {
 		l = proof.Line{}
 		if err := exact(b, &l); err != nil {
 			return l, err

@@ -38,11 +38,12 @@ func contents(t testing.TB, l *prooftest.Ledger, workspace string, size, first, 
 			}
 		},
 	}
-	for _, l := range lines {
-		if l.Body != nil {
+	for i := range lines {
+		if lines[i].Body != nil {
 			c.About.Payloads++
 		}
 	}
+	c.Erasures = l.Erasures(workspace, size)
 	c.Keys, c.Head = printed(t, l.Keys(size)), printed(t, l.Answer(workspace, size))
 	return c
 }

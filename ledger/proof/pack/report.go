@@ -61,15 +61,26 @@ func writeReport(w io.Writer, c *Contents, r *proof.TenantReport) error {
 	return err
 }
 
-// rows iterates what the report shows: the entries with a payload.
+// rows iterates what the report shows: the entries with a payload, and those whose
+// payload is gone.
 func rows(c *Contents, failed *error) iter.Seq[row] {
+	by := map[uint64]*chain.Entry{}
+	for i := range c.Erasures {
+		if e, err := chain.ParseEntry(c.Erasures[i].Entry); err == nil {
+			by[e.Index] = &e
+		}
+	}
 	return func(yield func(row) bool) {
 		for l, err := range c.Lines() {
 			if err != nil {
 				*failed = err
 				return
 			}
-			if s := readSaying(&l); s != nil && !yield(s.row) {
+			s := readSaying(&l)
+			if l.Gone != nil {
+				s = readStub(&l, by[*l.Gone])
+			}
+			if s != nil && !yield(s.row) {
 				return
 			}
 		}
@@ -89,14 +100,7 @@ func readSaying(l *proof.Line) *saying {
 	if p == nil || err != nil {
 		return nil
 	}
-	s := &saying{row: row{
-		Position: e.Position, Index: e.Index, Kind: e.Kind.String(),
-		Recorded: time.UnixMilli(int64(e.ULID.Time())).UTC().Format("2006-01-02 15:04:05.000"),
-		Leaf:     chain.LeafHash(l.Entry).String(),
-	}}
-	if e.Grade != chain.GradeNone {
-		s.Grade = e.Grade.String()
-	}
+	s := sayingOf(&e, l)
 	leaf := chain.Leaf{Entry: e, Payload: p}
 	_, record := leaf.Record()
 	s.Record = cut(record)
@@ -120,6 +124,38 @@ func readSaying(l *proof.Line) *saying {
 	s.Actor = shown(actor(r))
 	for _, f := range activity.Check(r) {
 		s.Flags = append(s.Flags, visible(f.Detail))
+	}
+	return s
+}
+
+// sayingOf is what an entry says by itself.
+func sayingOf(e *chain.Entry, l *proof.Line) *saying {
+	s := &saying{row: row{
+		Position: e.Position, Index: e.Index, Kind: e.Kind.String(),
+		Recorded: instant(e), Leaf: chain.LeafHash(l.Entry).String(),
+	}}
+	if e.Grade != chain.GradeNone {
+		s.Grade = e.Grade.String()
+	}
+	return s
+}
+
+// instant is when an entry was recorded.
+func instant(e *chain.Entry) string {
+	return time.UnixMilli(int64(e.ULID.Time())).UTC().Format("2006-01-02 15:04:05.000")
+}
+
+// readStub reads a line whose payload is gone by a control entry: what stays is that
+// something was recorded, and by what it went.
+func readStub(l *proof.Line, by *chain.Entry) *saying {
+	e, err := chain.ParseEntry(l.Entry)
+	if err != nil || by == nil {
+		return nil
+	}
+	s := sayingOf(&e, l)
+	s.Sentence = fmt.Sprintf("Gone: control entry %d of %s destroyed what was published", by.Index, instant(by))
+	if erase, ok := by.Erases(); ok {
+		s.Sentence = fmt.Sprintf("Erased by the %s under control entry %d of %s: %s", erase.Role, by.Index, instant(by), erase.Reason)
 	}
 	return s
 }

@@ -23,6 +23,7 @@ type parts struct {
 	Keys       *proof.KeyHistory
 	Head       *proof.HeadAnswer
 	Lines      []proof.Line
+	Erasures   []proof.Line
 	VKey       string
 	others     []pack.File
 }
@@ -48,6 +49,14 @@ func taken(t *testing.T, files []pack.File, vkey string) *parts {
 				}
 				b.Lines = append(b.Lines, l)
 			}
+		case pack.Erasures:
+			for raw := range bytes.Lines(f.Data) {
+				l, err := proof.ParseLine(raw)
+				if err != nil {
+					t.Fatal(err)
+				}
+				b.Erasures = append(b.Erasures, l)
+			}
 		default:
 			b.others = append(b.others, f)
 		}
@@ -67,7 +76,17 @@ func (b *parts) files(t *testing.T) []pack.File {
 			t.Fatal(err)
 		}
 	}
-	return append(slices.Clone(b.others),
+	others := slices.Clone(b.others)
+	if len(b.Erasures) > 0 {
+		var erasures bytes.Buffer
+		for i := range b.Erasures {
+			if err := pack.WriteLine(&erasures, &b.Erasures[i]); err != nil {
+				t.Fatal(err)
+			}
+		}
+		others = append(others, pack.File{Name: pack.Erasures, Data: erasures.Bytes()})
+	}
+	return append(others,
 		pack.File{Name: pack.Manifest, Data: printed(t, &b.About)}, pack.File{Name: pack.Note, Data: []byte(b.Checkpoint)},
 		pack.File{Name: pack.Keys, Data: printed(t, b.Keys)}, pack.File{Name: pack.Head, Data: printed(t, b.Head)},
 		pack.File{Name: pack.Entries, Data: lines.Bytes()})

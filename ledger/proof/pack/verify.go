@@ -101,7 +101,32 @@ func (p *Pack) Tenant(vkey string) (*proof.Tenant, error) {
 		}
 	}
 	t.Lines = p.lines()
+	if p.Has(Erasures) {
+		if t.Erasures, err = p.erasures(); err != nil {
+			wrong(proof.Inconclusive, err)
+			t.ErasuresCut = true
+		}
+	}
 	return t, nil
+}
+
+// erasures reads erasures.jsonl, as far as it can be read.
+func (p *Pack) erasures() (out []proof.KeyEntry, err error) {
+	r, err := p.open(Erasures)
+	if err != nil {
+		return nil, err
+	}
+	defer r.Close()
+	for l, err := range readLines(r, Erasures) {
+		if err != nil {
+			return out, err
+		}
+		if l.Proof == nil || l.Gone != nil || l.Salt != nil || len(out) > 0 && l.Index <= out[len(out)-1].Index {
+			return out, malformed("%s: the line of entry %d has something else than index, entry and proof, or stands out of order", Erasures, l.Index)
+		}
+		out = append(out, l.KeyEntry())
+	}
+	return out, nil
 }
 
 // json reads a file of JSON.
@@ -141,7 +166,10 @@ func (p *Pack) lines() iter.Seq2[proof.Line, error] {
 
 // ReadLines iterates the lines of an entries.jsonl. It ends with an error, a
 // [*proof.FormError], at a line that is none.
-func ReadLines(r io.Reader) iter.Seq2[proof.Line, error] {
+func ReadLines(r io.Reader) iter.Seq2[proof.Line, error] { return readLines(r, Entries) }
+
+// readLines is ReadLines for a file of that name.
+func readLines(r io.Reader, name string) iter.Seq2[proof.Line, error] {
 	return func(yield func(proof.Line, error) bool) {
 		in := bufio.NewReaderSize(r, 64<<10)
 		var buffer []byte
@@ -160,7 +188,7 @@ func ReadLines(r io.Reader) iter.Seq2[proof.Line, error] {
 				l, err = line(buffer[:len(buffer)-1])
 			}
 			if err != nil {
-				yield(l, malformed("%s, line %d: %v", Entries, n, err))
+				yield(l, malformed("%s, line %d: %v", name, n, err))
 				return
 			}
 			if !yield(l, nil) {

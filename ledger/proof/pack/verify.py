@@ -36,7 +36,7 @@ FINDINGS = [
     ("bad_signature", 19), ("unknown_key", 20), ("unauthorised_control", 21),
     ("clock", 22), ("false_duplicate", 23), ("forked", 24),
     ("root_mismatch", 25), ("tail_unproven", 31), ("witness_quorum_not_met", 36), ("altered_payload", 26),
-    ("payload_missing", 27), ("tree_damaged", 28), ("unsupported", 29),
+    ("payload_missing", 27), ("erasure_incomplete", 33), ("tree_damaged", 28), ("unsupported", 29),
     ("inconclusive", 1),
 ]
 RANK = {name: i for i, (name, _) in enumerate(FINDINGS)}
@@ -729,7 +729,7 @@ class Statement:
 ED25519, MLDSA = 1, 2
 ROOT, LEDGER, OPERATOR, ERASER, CHECKPOINT, HEADS = 1, 2, 4, 8, 16, 32
 ROLES = {ROOT: "root", LEDGER: "ledger", OPERATOR: "operator", ERASER: "eraser", CHECKPOINT: "checkpoint", HEADS: "heads"}
-GENESIS_TYPE, MARK_TYPE, KEY_TYPE = 1, 3, 4
+GENESIS_TYPE, MARK_TYPE, KEY_TYPE, ERASE_TYPE = 1, 3, 4, 7
 PROOF = array(digest)
 
 
@@ -830,6 +830,7 @@ class History:
         self.ledger = sha256(b"annals/ledger/v1\0", st.body)
         self.thresholds = [(0, dict(reversed(thresholds)))]
         self.changes = []  # (change, keys removed, keys added), in order
+        self.noted = []  # (index, change)
         self.number = 0
         for key in self.keys:
             key.first = 0  # for its own signatures; then from 1
@@ -899,6 +900,7 @@ class History:
             key.first = entry.index + 1
         self.keys += c.added
         self.changes.append((c, [standing[i] for i in c.removed], c.added))
+        self.noted.append((entry.index, c))
 
 
 def numbers_and_entry(value, what):
@@ -1110,7 +1112,7 @@ class Line:
         self.proven = None  # whether its proof holds; None where there is none
         if "proof" in m and checkpoint is not None:
             self.proven = inclusion_root(self.leaf, at, checkpoint.size, m["proof"]) == checkpoint.root
-        self.has_proof, self.has_payload = "proof" in m, "salt" in m
+        self.has_proof, self.has_payload, self.gone = "proof" in m, "salt" in m, m.get("gone")
         self.committed = self.subject = self.record = None
         if self.has_payload and self.entry is not None:
             self.payload(ledger, m["salt"], m["envelope"], m["body"])
@@ -1172,9 +1174,11 @@ def read_lines(folder, pack, checkpoint, report):
                 if not raw.endswith(b"\n") or len(raw) > 2 * MIB or total > 4096 * MIB:
                     raise Form(f"{what}: it is not closed by a line feed, or too long")
                 m = members(parse_json(raw[:-1], what), what, {"index": number, "entry": blob},
-                            {"proof": PROOF, "salt": digest, "envelope": blob, "body": blob})
+                            {"proof": PROOF, "salt": digest, "envelope": blob, "body": blob, "gone": number})
                 if len({"salt", "envelope", "body"} & set(m)) not in (0, 3):
                     raise Form(f"{what} has a part of a payload")
+                if "gone" in m and "salt" in m:
+                    raise Form(f"{what} has a payload that it says is gone")
                 lines.append(Line(m, len(lines), pack["ledger"], checkpoint))
     except Form as e:
         report.add("inconclusive", str(e))
@@ -1187,6 +1191,168 @@ def read_lines(folder, pack, checkpoint, report):
             report.add("inconclusive", f"entries.jsonl, line {line.number + 1}: it "
                        + ("has a proof where none is due" if line.has_proof else "lacks its proof"), line.index)
     return lines, True
+
+
+# --- erasures.jsonl (pack.md; control.md, 7) -------------------------------
+
+REASONS = ("", "request", "order", "mistake", "secret", "contract")
+
+
+class Erasure:
+    """What a control entry erased. Its body must parse; whether it counts is for others."""
+
+    def __init__(self, entry, statement):
+        r, self.index = Reader(statement.body), entry.index
+        try:
+            self.role, self.reason, rule = r.number(2), r.number(2), r.number(8)
+            self.tag, part, parts = r.take(32), r.number(2), r.number(2)
+            selection, self.leaves = r.take(32), r.take(32)
+            self.ranges = self.read_ranges(r)
+            r.end()
+            if self.role not in (ERASER, OPERATOR) or self.reason == 0 or rule != NONE or part >= parts:
+                raise Form("its role, reason, rule or part cannot be")
+            if parts == 1 and selection != self.leaves or not self.ranges:
+                raise Form("it selects nothing, or its one part is not all")
+        except Form as e:
+            raise Fault("malformed_entry", f"the erasure: {e}", entry.index) from None
+        self.taken = 0
+
+    @staticmethod
+    def read_ranges(r):
+        """[(first, behind the last)], ascending; what parses has one form."""
+        def varint():
+            n = shift = 0
+            while True:
+                byte = r.number(1)
+                n |= (byte & 0x7f) << shift
+                if byte < 0x80:
+                    if n > NONE or byte == 0 and shift:
+                        raise Form("a number is too large or not in its shortest form")
+                    return n
+                shift += 7
+                if shift > 63:
+                    raise Form("a number is too large")
+
+        ranges, after, total = [], 0, 0
+        for _ in range(varint()):
+            skip, more = varint(), varint()
+            first, total = after + skip, total + more + 1
+            if total > 1 << 16 or first + more + 1 >= NONE:
+                raise Form("it selects too much")
+            ranges.append((first, first + more + 1))
+            after = first + more + 2
+        return ranges
+
+    def selects(self, index):
+        return any(first <= index < behind for first, behind in self.ranges)
+
+    def takes(self, entry):
+        """Whether it covers the entry: selected, or a duplicate before it of what is."""
+        return self.selects(entry.index) or (entry.kind == DUPLICATE and entry.index < self.index and self.selects(entry.ref))
+
+
+class Erasures:
+    """Those of a pack: what counts, what was refused, and whether all were read."""
+
+    def __init__(self):
+        self.good, self.refused, self.whole = [], set(), True
+
+    def by(self, entry):
+        return next((e for e in self.good if e.takes(entry)), None)
+
+    def explains(self, index, entry):
+        return not self.whole or index in self.refused or any(e.index == index and e.takes(entry) for e in self.good)
+
+
+def read_erasures(folder, pack, history, checkpoint, report):
+    """Checks 32 to 34: the control entries that say by what payloads are gone."""
+    out, rows = Erasures(), []
+    if not os.path.lexists(os.path.join(folder, "erasures.jsonl")):
+        return out
+    try:
+        with open_file(folder, "erasures.jsonl") as f:
+            total = 0
+            while True:
+                raw = f.readline(2 * MIB + 2)
+                if not raw:
+                    break
+                what, total = f"erasures.jsonl, line {len(rows) + 1}", total + len(raw)
+                if not raw.endswith(b"\n") or len(raw) > 2 * MIB or total > 4096 * MIB:
+                    raise Form(f"{what}: it is not closed by a line feed, or too long")
+                row = members(parse_json(raw[:-1], what), what, {"index": number, "entry": blob, "proof": PROOF})
+                if rows and row["index"] <= rows[-1]["index"]:
+                    raise Form(f"{what} stands out of order")
+                rows.append(row)
+    except Form as e:
+        report.add("inconclusive", str(e))
+        out.whole = False
+    except OSError as e:
+        report.add("inconclusive", f"erasures.jsonl: {e.strerror}")
+        out.whole = False
+    for row in rows:
+        try:
+            out.good.append(judge_erasure(row, pack, history, checkpoint))
+        except Fault as f:
+            report.add(f.finding, f"erasures.jsonl: {f.detail}", row["index"])
+            out.refused.add(row["index"])
+    return out
+
+
+def judge_erasure(row, pack, history, checkpoint):
+    """One erasure that the checkpoint covers and the keys in force carry."""
+    if history is None or checkpoint is None:
+        raise Fault("inconclusive", "without a checkpoint and its keys nothing says that it was recorded")
+    entry = Entry(row["entry"])
+    if entry.kind != CONTROL or entry.code != ERASE_TYPE or entry.index != row["index"]:
+        raise Fault("malformed_entry", "it is not the erasure at its index")
+    st = Statement(entry)
+    if inclusion_root(leaf_hash(row["entry"]), entry.index, checkpoint.size, row["proof"]) != checkpoint.root:
+        raise Fault("root_mismatch", "the entry and its proof do not lead to the checkpoint's root")
+    due = ERASER if any(k.roles & ERASER and k.first <= entry.index for k in history.keys) else OPERATOR
+    history.signed(st, entry.index, due, "an erasure")
+    erasure = Erasure(entry, st)
+    if st.ledger != history.ledger:
+        raise Fault("wrong_ledger", "it was signed for another ledger")
+    if erasure.role != due:
+        raise Fault("unauthorised_control", f"it says that the role {ROLES[erasure.role]} signs it; there that was {ROLES[due]}")
+    if st.size > entry.index or erasure.ranges[-1][1] > st.size:
+        raise Fault("unauthorised_control", "it selects what its signer cannot have seen")
+    if erasure.tag != pack["tag"]:
+        raise Fault("unauthorised_control", "it erases entries of another workspace")
+    return erasure
+
+
+def settle_erasures(erasures, slots, pack, report):
+    """Check 37: that what they select is what their signer saw; and what they took."""
+    lines = list(slots.values())
+    if len(slots) != pack["last"] - pack["first"] + 1 or any(line.altered or line.fault for line in lines):
+        return  # what is selected may be what is not here
+    by_index = {slots[position].entry.index: slots[position] for position in sorted(slots)}
+    low, high = min(by_index), max(by_index)
+    for e in erasures.good:
+        hashed = hashlib.sha256(b"annals/selection/v1\0" + pack["ledger"] + e.tag)
+        fault, outside = None, False
+        for index in (i for first, behind in e.ranges for i in range(first, behind)):
+            line = by_index.get(index)
+            if not low <= index <= high:
+                outside = True
+            elif line is None:
+                fault = f"entry {index}, which it selects, is none of the workspace's"
+                break
+            elif line.entry.kind not in (RECORD, CONFLICT, REJECTION) and not (
+                    line.entry.kind == CONTROL and line.entry.code in (4, 6, 7)):
+                fault = f"entry {index}, which it selects, is not erased by itself"
+                break
+            else:
+                hashed.update(struct.pack(">Q", index) + line.leaf)
+        if fault is None and not outside and hashed.digest() != e.leaves:
+            fault = "the entries that it selects are not those that its signer saw"
+        if fault is not None:
+            report.add("unauthorised_control", f"the erasure in entry {e.index}: {fault}", e.index)
+        elif e.taken:
+            reason = REASONS[e.reason] if e.reason < len(REASONS) else f"reason {e.reason}"
+            report.notice("erased", f"control entry {e.index}, signed by the {ROLES[e.role]}, erased what {e.taken} "
+                          f"of the workspace's entries held: {reason}", e.index)
 
 
 def place(lines, pack, whole_file, report):
@@ -1316,9 +1482,11 @@ def check_original(line, by_index, first_index, report):
 
 
 def check_payload(line, pack, report):
-    """Checks 28 and 29."""
+    """Checks 28, 29 and 36."""
     index = line.entry.index
-    if not line.committed:
+    if line.erased is not None:
+        report.add("erasure_incomplete", f"control entry {line.erased.index} erases it, and what was published is still shown", index)
+    elif not line.committed:
         report.add("altered_payload", "salt, envelope and body are not what the entry commits to", index)
     elif line.subject is None:
         report.add("malformed_entry", "the envelope is none", index)
@@ -1327,8 +1495,19 @@ def check_payload(line, pack, report):
                    f"{shown(pack['workspace'])}", index)
 
 
-def check_entries(lines, whole_file, pack, history, head, mark, report):
-    """Checks 8 to 31, on the lines of entries.jsonl."""
+def check_gone(line, erasures, report):
+    """Check 35 of a line without a payload."""
+    if line.gone is not None and not erasures.explains(line.gone, line.entry):
+        report.add("payload_missing", f"its payload is said to be gone by control entry {line.gone}, and no erasure there covers it",
+                   line.entry.index)
+
+
+def check_entries(lines, whole_file, pack, history, head, mark, erasures, report):
+    """Checks 8 to 37, on the lines of entries.jsonl."""
+    for line in lines:
+        line.erased = None if line.entry is None else erasures.by(line.entry)
+        if line.erased is not None and not line.has_payload:
+            line.erased.taken += 1
     slots = place(lines, pack, whole_file, report)
     check_chain(slots, head, report)
     by_index = {line.index if line.entry is None else line.entry.index: line for line in slots.values()}
@@ -1349,8 +1528,11 @@ def check_entries(lines, whole_file, pack, history, head, mark, report):
             report.add("unsupported", "the system's chain is in no pack: it is audited whole", e.index)
         if line.has_payload:
             check_payload(line, pack, report)
+        else:
+            check_gone(line, erasures, report)
         if e.kind in (DUPLICATE, CONFLICT):
             check_original(line, by_index, first_index, report)
+    settle_erasures(erasures, slots, pack, report)
     for signed in (head, mark):
         if signed is not None:
             check_against(signed, sound, report)
@@ -1372,7 +1554,7 @@ def check_entries(lines, whole_file, pack, history, head, mark, report):
 # --- The pack --------------------------------------------------------------
 
 NEEDED = {"pack.json": 2 * MIB, "checkpoint": 2 * MIB, "keys.json": 64 * MIB, "head.json": 2 * MIB, "entries.jsonl": 0}
-OTHERS = {"README.txt", "REPORT.html", "verify.py", "catalogue.json"}
+OTHERS = {"README.txt", "REPORT.html", "verify.py", "catalogue.json", "erasures.jsonl"}
 
 
 def open_file(folder, name):
@@ -1436,6 +1618,9 @@ def verify(folder, vkey, policy=None):
     history = report.attempt(fold_keys, keys, report) if keys else None
     if history is not None:
         report.ledger = history.ledger
+        for index, c in history.noted:
+            report.notice("key_revoked" if c.reason else "keys_changed", f"control entry {index} "
+                          f"{'revokes a key' if c.reason else 'changes the keys'}: {len(c.removed)} go, {len(c.added)} come", index)
         if (pack["ledger"], pack["origin"]) != (history.ledger, history.origin):
             report.add("wrong_ledger", f"pack.json says ledger {pack['ledger'].hex()} of {shown(pack['origin'])}, the genesis "
                        f"{history.ledger.hex()} of {shown(history.origin)}")
@@ -1459,7 +1644,8 @@ def verify(folder, vkey, policy=None):
     if history is not None:
         pack["ledger"] = history.ledger  # if they differ, that was found
     lines, whole_file = read_lines(folder, pack, checkpoint, report)
-    check_entries(lines, whole_file, pack, history, head, mark, report)
+    erasures = read_erasures(folder, pack, history, checkpoint, report)
+    check_entries(lines, whole_file, pack, history, head, mark, erasures, report)
     return report
 
 

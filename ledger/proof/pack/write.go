@@ -29,6 +29,9 @@ type Contents struct {
 	// Lines are the entries, with the proofs and payloads that a pack's have. They are
 	// iterated more than once.
 	Lines func() iter.Seq2[proof.Line, error]
+	// Erasures are the control entries that erased what some of the lines held, with
+	// their proofs, by ascending index.
+	Erasures []proof.Line
 
 	VKey  string // what the maker's own check trusted
 	Maker string // the program, and its version
@@ -47,6 +50,9 @@ func (c *Contents) Verify(ctx context.Context) (proof.TenantReport, error) {
 	}
 	if err := exact(c.Head, t.Answer); err != nil {
 		return proof.TenantReport{}, fmt.Errorf("the server's head of the workspace: %w", err)
+	}
+	for i := range c.Erasures {
+		t.Erasures = append(t.Erasures, c.Erasures[i].KeyEntry())
 	}
 	return t.Verify(ctx)
 }
@@ -72,6 +78,9 @@ func Write(w io.Writer, c *Contents, report *proof.TenantReport) error {
 	}
 	types := map[string]bool{}
 	if err := writeEntries(a, c, types); err != nil {
+		return err
+	}
+	if err := writeErasures(a, c.Erasures); err != nil {
 		return err
 	}
 	catalogue, err := catalogueOf(types)
@@ -106,6 +115,23 @@ func writeEntries(a archive, c *Contents, types map[string]bool) error {
 		}
 		if s := readSaying(&l); s != nil && s.Type != "" {
 			types[s.Type] = true
+		}
+	}
+	return nil
+}
+
+// writeErasures writes erasures.jsonl, where something of the pack was erased.
+func writeErasures(a archive, erasures []proof.Line) error {
+	if len(erasures) == 0 {
+		return nil
+	}
+	w, err := a.create(Erasures)
+	if err != nil {
+		return err
+	}
+	for i := range erasures {
+		if err := WriteLine(w, &erasures[i]); err != nil {
+			return err
 		}
 	}
 	return nil

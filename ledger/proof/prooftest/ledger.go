@@ -31,6 +31,8 @@ type Ledger struct {
 	stored []tlog.Hash
 	folded int
 	marks  []marked
+
+	erasures []uint64 // the entries that erase something
 }
 
 // marked is a mark that was published: its message, and the map it speaks of.
@@ -66,11 +68,14 @@ func (l *Ledger) Fold() {
 		for i := range p.Items {
 			key, keyed := p.Items[i].Key()
 			if index, ok := l.first[key]; keyed && ok {
-				_, record := l.Leaves[index].Record()
+				var record []byte
+				if l.Leaves[index].Payload != nil {
+					_, record = l.Leaves[index].Record()
+				}
 				p.Items[i].Know(chain.Original{Index: index, Record: record})
 			}
 		}
-		known := chain.Known{Heads: l.heads}
+		known := chain.Known{Heads: l.heads, Selected: l.selected(&p)}
 		if size, needed := p.Condition(); needed && size <= l.Size() {
 			known.Roots = map[uint64]chain.Hash{size: l.Root(size)}
 			known.Reached = map[uint64]uint64{size: l.reached(size)}
@@ -92,7 +97,9 @@ func (l *Ledger) add(f *chain.Folded) {
 	var err error
 	leaf.Entry, err = chain.ParseEntry(leaf.Raw)
 	must(err)
-	if leaf.Payload.Kept == chain.KeptAround {
+	if f.Bare() {
+		leaf.Payload = nil
+	} else if leaf.Payload.Kept == chain.KeptAround {
 		_, record := l.Leaves[leaf.Entry.Ref].Record()
 		leaf.Original = append([]byte{}, record...)
 	}
@@ -100,6 +107,7 @@ func (l *Ledger) add(f *chain.Folded) {
 	must(err)
 	l.stored = append(l.stored, added...)
 	l.Leaves = append(l.Leaves, leaf)
+	l.destroy(&leaf.Entry)
 	if f.First {
 		l.first[f.Key] = f.Entry.Index
 	}

@@ -98,6 +98,9 @@ func (l *Ledger) Lines(workspace string, size, first, last uint64, proofs bool, 
 	for _, index := range l.Of(workspace, size)[first : last+1] {
 		leaf := &l.Leaves[index]
 		line := proof.NewLine(leaf, with(leaf))
+		if by, ok := l.Gone(&leaf.Entry, size); ok && proofs && with(leaf) {
+			line.Gone = &by
+		}
 		if position := leaf.Entry.Position; proofs && (position == first || position == last || line.Body != nil) {
 			line.Proof = proof.Hashes64(l.Inclusion(index, size))
 		}

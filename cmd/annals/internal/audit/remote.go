@@ -59,7 +59,8 @@ func (r *remote) retired() (out [][]byte) {
 type remote struct {
 	place      *tiles.Place
 	o          Options
-	checkpoint proof.Checkpoint
+	checkpoint proof.Checkpoint  // what is audited
+	newest     uint64            // entries of the newest one, which may be more
 	history    *proof.KeyHistory // nil when the place shows none, or one that proves nothing
 	wrong      error             // why
 	found      []proof.Found     // in what is signed, before all else
@@ -101,7 +102,7 @@ func (r *remote) open(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("the checkpoint of %s: %w", r.place, err)
 	}
-	r.checkpoint = c
+	r.checkpoint, r.newest = c, c.Size
 	return r.preferWitnessed(ctx, ring)
 }
 
@@ -138,15 +139,15 @@ func (r *remote) before(ctx context.Context, po *proof.Options) ([]proof.Found, 
 	if f := proof.FindingOf(r.wrong); f != proof.Clean {
 		found = append(found, proof.Found{Finding: f, Detail: r.wrong.Error()})
 	}
-	size := r.checkpoint.Size
-	beyond, err := r.place.Beyond(ctx, size)
+	signed, size := r.newest, r.checkpoint.Size
+	beyond, err := r.place.Beyond(ctx, signed)
 	if err != nil {
 		return nil, err
 	}
-	if beyond > size {
+	if beyond > signed {
 		found = append(found, proof.Found{
-			Finding: proof.TailUnproven, Index: &size,
-			Detail: fmt.Sprintf("%s holds %d entries, but its checkpoint covers %d: nobody signed for the rest", r.place, beyond, size),
+			Finding: proof.TailUnproven, Index: &signed,
+			Detail: fmt.Sprintf("%s holds %d entries, but its checkpoint covers %d: nobody signed for the rest", r.place, beyond, signed),
 		})
 	}
 	if known := r.o.Remembered; known != nil && known.Size > size {

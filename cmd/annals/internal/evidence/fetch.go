@@ -27,7 +27,7 @@ type Signed struct {
 	Answer     *proof.HeadAnswer
 	Checkpoint proof.Checkpoint
 	End        proof.WorkspaceHead
-	Erasures   []proof.KeyEntry
+	Erasures   []proof.Line
 }
 
 // mostTries is how often a growing ledger is asked again: each try takes
@@ -61,7 +61,7 @@ func Fetch(ctx context.Context, c *client.Client, workspace string) (*Signed, er
 		if s.End, err = proof.ParseWorkspaceHead([]byte(s.Answer.Head)); err != nil {
 			return nil, client.Foreign(err)
 		}
-		s.Erasures, err = Erasures(ctx, c, workspace, s.Checkpoint.Size)
+		s.Erasures, err = erasures(ctx, c, workspace, s.Checkpoint.Size)
 		return s, err
 	}
 	return nil, errors.New("the server signs checkpoints faster than it answers: head and keys were never of the same one; try again, or sign less often (serve --checkpoint-every)")
@@ -70,6 +70,14 @@ func Fetch(ctx context.Context, c *client.Client, workspace string) (*Signed, er
 // Erasures asks for what a workspace's missing payloads were erased by, with proofs in
 // the tree of a size; of size 0 without.
 func Erasures(ctx context.Context, c *client.Client, workspace string, size uint64) (out []proof.KeyEntry, err error) {
+	lines, err := erasures(ctx, c, workspace, size)
+	for i := range lines {
+		out = append(out, lines[i].KeyEntry())
+	}
+	return out, err
+}
+
+func erasures(ctx context.Context, c *client.Client, workspace string, size uint64) (out []proof.Line, err error) {
 	b, err := c.Erasures(ctx, workspace, size)
 	if err != nil {
 		return nil, err
@@ -79,11 +87,7 @@ func Erasures(ctx context.Context, c *client.Client, workspace string, size uint
 		if err != nil {
 			return nil, client.Foreign(err)
 		}
-		k := proof.KeyEntry{Index: l.Index, Entry: l.Entry}
-		for _, h := range l.Proof {
-			k.Proof = append(k.Proof, h[:])
-		}
-		out = append(out, k)
+		out = append(out, l)
 	}
 	return out, nil
 }
@@ -114,10 +118,14 @@ func read(raw jsontext.Value, err error) (proof.Line, error) {
 // Tenant is what verifies a workspace up to its signed head, with everything that a
 // tenant may ask the server for.
 func (s *Signed) Tenant(ctx context.Context, c *client.Client, workspace, vkey string) *proof.Tenant {
-	return &proof.Tenant{
+	t := &proof.Tenant{
 		Workspace: workspace, History: s.History, VKey: vkey, Checkpoint: []byte(s.Answer.Checkpoint), Answer: s.Answer,
-		Lines: s.whole(ctx, c, workspace), Erasures: s.Erasures,
+		Lines: s.whole(ctx, c, workspace),
 	}
+	for i := range s.Erasures {
+		t.Erasures = append(t.Erasures, s.Erasures[i].KeyEntry())
+	}
+	return t
 }
 
 // whole asks for all of a workspace's entries. The last comes with its place in the

@@ -9,8 +9,10 @@ import (
 	"iter"
 	"os"
 	"path/filepath"
+	"slices"
 	"time"
 
+	"annals/ledger/chain"
 	"annals/ledger/proof"
 	"annals/ledger/proof/pack"
 	"annals/query/client"
@@ -36,6 +38,30 @@ type Wanted struct {
 // Gather fetches what a pack holds. The contents read files in the spool, which is
 // theirs as long as they are used.
 func Gather(ctx context.Context, c *client.Client, w Wanted) (*pack.Contents, error) {
+	for tries := mostErased; ; tries-- {
+		contents, err := gather(ctx, c, w)
+		if lost := (*missingError)(nil); !errors.As(err, &lost) || tries == 0 {
+			return contents, err
+		}
+	}
+}
+
+// mostErased is how often everything is fetched again because something was erased
+// meanwhile.
+const mostErased = 3
+
+// missingError says that a payload which was kept is not there, and that nothing which
+// the checkpoint covers erased it.
+type missingError struct {
+	index uint64
+	kind  chain.Kind
+}
+
+func (e *missingError) Error() string {
+	return fmt.Sprintf("the server has no payload for %s entry %d, which was kept when it was recorded, and shows no erasure that says why: `annals verify --workspace` tells what else is wrong; a selection or a range without it can be packed", e.kind, e.index)
+}
+
+func gather(ctx context.Context, c *client.Client, w Wanted) (*pack.Contents, error) {
 	s, err := Fetch(ctx, c, w.Workspace)
 	if err != nil {
 		return nil, err
@@ -56,6 +82,7 @@ func Gather(ctx context.Context, c *client.Client, w Wanted) (*pack.Contents, er
 			return nil, err
 		}
 	}
+	g.take(s.Erasures)
 	path := filepath.Join(w.Spool, pack.Entries)
 	if err := g.spool(path); err != nil {
 		return nil, err
@@ -66,8 +93,9 @@ func Gather(ctx context.Context, c *client.Client, w Wanted) (*pack.Contents, er
 			First: w.First, Last: last, Selection: w.Selection, Payloads: g.payloads, Created: w.Created.UTC().Format(time.RFC3339),
 		},
 		Checkpoint: []byte(s.Answer.Checkpoint), Keys: s.Keys, Head: s.Head,
-		Lines: func() iter.Seq2[proof.Line, error] { return spooled(path) },
-		VKey:  w.VKey, Maker: w.Maker,
+		Lines:    func() iter.Seq2[proof.Line, error] { return spooled(path) },
+		Erasures: g.effective(s.Erasures),
+		VKey:     w.VKey, Maker: w.Maker,
 	}, nil
 }
 
@@ -98,6 +126,50 @@ type gathering struct {
 
 	chosen   map[uint64]bool // by index; nil: all
 	payloads uint64
+	erased   []erasure
+}
+
+// erasure is a control entry that erased something of the workspace.
+type erasure struct {
+	chain.Erase
+	by  uint64
+	hit bool // something of the range
+}
+
+// take reads the erasures, as far as they are any: whether they are is judged with the
+// rest.
+func (g *gathering) take(lines []proof.Line) {
+	for i := range lines {
+		e, err := chain.ParseEntry(lines[i].Entry)
+		if err != nil {
+			continue
+		}
+		if erase, ok := e.Erases(); ok {
+			g.erased = append(g.erased, erasure{Erase: erase, by: e.Index})
+		}
+	}
+}
+
+// effective are those of the erasures that took something of the range.
+func (g *gathering) effective(lines []proof.Line) (out []proof.Line) {
+	for i := range lines {
+		if slices.ContainsFunc(g.erased, func(e erasure) bool { return e.hit && e.by == lines[i].Index }) {
+			out = append(out, lines[i])
+		}
+	}
+	return out
+}
+
+// gone returns the first erasure that covers an entry; nil where none does.
+func (g *gathering) gone(e *chain.Entry) *uint64 {
+	for i := range g.erased {
+		by := &g.erased[i]
+		if by.Covers(e.Index) || e.Kind == chain.KindDuplicate && e.Index < by.by && by.Covers(e.Ref) {
+			by.hit = true
+			return &by.by
+		}
+	}
+	return nil
 }
 
 // choose asks the timeline which entries the filter finds, as of the checkpoint.
@@ -138,7 +210,7 @@ func (g *gathering) asked(q client.Query) (map[uint64]bool, error) {
 
 // spool fetches the lines of the range into a file.
 func (g *gathering) spool(path string) error {
-	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
 	if err != nil {
 		return err
 	}
@@ -167,15 +239,22 @@ func (g *gathering) fetch(hand func(*proof.Line) error) error {
 	return nil
 }
 
-// page fetches the lines of some positions: headers of all, and once more, with
-// payloads and proofs, from the first that needs them to the last.
+// page fetches the lines of some positions, as a pack has them.
 func (g *gathering) page(from, to uint64) ([]proof.Line, error) {
-	if g.chosen == nil {
-		full, err := g.lines(client.Range{From: from, To: to, Payloads: true, Proofs: g.size})
-		for i := range full {
-			g.settle(&full[i], from+uint64(i), true)
+	page, err := g.fetched(from, to)
+	for i := range page {
+		if err == nil {
+			err = g.settle(&page[i], from+uint64(i), g.chosen == nil || g.chosen[page[i].Index])
 		}
-		return full, err
+	}
+	return page, err
+}
+
+// fetched fetches the headers of some positions, and once more, with payloads and
+// proofs, from the first that needs them to the last.
+func (g *gathering) fetched(from, to uint64) ([]proof.Line, error) {
+	if g.chosen == nil {
+		return g.lines(client.Range{From: from, To: to, Payloads: true, Proofs: g.size})
 	}
 	page, err := g.lines(client.Range{From: from, To: to})
 	if err != nil {
@@ -200,21 +279,31 @@ func (g *gathering) page(from, to uint64) ([]proof.Line, error) {
 			return nil, fmt.Errorf("the server answered two different entries for position %d", low+uint64(i))
 		}
 		*l = full[i]
-		g.settle(l, low+uint64(i), g.chosen[l.Index])
 	}
 	return page, nil
 }
 
 // settle leaves on a line what a pack has there.
-func (g *gathering) settle(l *proof.Line, position uint64, chosen bool) {
-	if !chosen {
-		l.Salt, l.Envelope, l.Body = nil, nil, nil
+func (g *gathering) settle(l *proof.Line, position uint64, chosen bool) error {
+	e, err := chain.ParseEntry(l.Entry)
+	if err != nil {
+		e = chain.Entry{} // it is judged with the rest
 	}
-	if l.Body != nil {
+	gone := g.gone(&e)
+	switch kept := e.Flags&chain.FlagRetained != 0 || e.Kind == chain.KindDuplicate && e.Code == chain.DuplicateSame; {
+	case !chosen:
+		l.Salt, l.Envelope, l.Body = nil, nil, nil
+	case l.Body != nil:
 		g.payloads++
-	} else if position != g.w.First && position != g.last {
+	case gone != nil && kept:
+		l.Gone = gone
+	case kept:
+		return &missingError{e.Index, e.Kind}
+	}
+	if l.Body == nil && position != g.w.First && position != g.last {
 		l.Proof = nil
 	}
+	return nil
 }
 
 func (g *gathering) lines(r client.Range) ([]proof.Line, error) {

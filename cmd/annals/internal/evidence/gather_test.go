@@ -7,12 +7,14 @@ import (
 	"fmt"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
 
 	"annals/ledger"
+	"annals/ledger/chain"
 	"annals/ledger/chain/chaintest"
 	"annals/ledger/proof"
 	"annals/ledger/proof/pack"
@@ -242,5 +244,76 @@ func TestGatherFromALiar(t *testing.T) {
 	}
 	if r, err := contents.Verify(t.Context()); err != nil || r.Verdict != proof.AlteredEntry {
 		t.Errorf("%v %+v", err, r)
+	}
+}
+
+// erase has entries of ws_7 erased, and says by which entry.
+func (s *site) erase(indexes ...uint64) uint64 {
+	s.t.Helper()
+	s.settle()
+	head := s.ledger.Head()
+	e := chain.Erase{
+		Role: chain.RoleOperator, Reason: chain.EraseRequest, Rule: chain.NoRef, Workspace: s.ledger.Tag("ws_7"), Parts: 1,
+		Ranges: chain.Ranges(slices.Values(indexes)),
+	}
+	var err error
+	e.Leaves, err = chain.SelectionHash(s.ledger.ID(), e.Workspace, e.Ranges, func(index uint64) (chain.Hash, error) {
+		_, hash, err := s.ledger.Get(index)
+		return hash, err
+	})
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	e.Selection = e.Leaves
+	s.stream.Erase(head.Size, head.Root, e, "by Erin")
+	s.settle()
+	s.sign()
+	return s.ledger.Head().Size - 1
+}
+
+// TestGatherErased packs what was erased as such, and what is erased while it packs.
+func TestGatherErased(t *testing.T) {
+	s := newSite(t)
+	s.fill(2)
+	by := s.erase(5, 6, 90)
+	count := func(c *pack.Contents) (gone []uint64) {
+		for l, err := range c.Lines() {
+			if err != nil {
+				t.Fatal(err)
+			}
+			if l.Gone != nil {
+				gone = append(gone, l.Index)
+				if *l.Gone != by && l.Index != 20 {
+					t.Errorf("entry %d is gone by %d, not %d", l.Index, *l.Gone, by)
+				}
+			}
+		}
+		return gone
+	}
+	last := uint64(60)
+	whole := s.gather(Wanted{})
+	if gone := count(whole); !slices.Equal(gone, []uint64{5, 6, 90}) || len(whole.Erasures) != 1 || whole.About.Payloads != 197 {
+		t.Errorf("gone %v, %d erasures, %d payloads", gone, len(whole.Erasures), whole.About.Payloads)
+	}
+	if part := s.gather(Wanted{Last: &last}); !slices.Equal(count(part), []uint64{5, 6}) {
+		t.Errorf("of a part: gone %v", count(part))
+	}
+	first := uint64(150)
+	if none := s.gather(Wanted{First: first}); len(none.Erasures) > 0 || len(count(none)) > 0 {
+		t.Error("a range of which nothing was erased holds an erasure")
+	}
+	nobody := &client.Filter{Where: []client.Condition{client.Is(client.User, "nobody")}}
+	if headers := s.gather(Wanted{Filter: nobody}); len(headers.Erasures) != 1 || len(count(headers)) > 0 {
+		t.Error("headers alone say that payloads are gone that nobody asked for, or don't say by what")
+	}
+	asked := 0
+	s.between = func() {
+		if asked++; asked == 4 { // head, keys and erasures were answered
+			s.between = func() {}
+			s.erase(20)
+		}
+	}
+	if c := s.gather(Wanted{Last: &last}); len(c.Erasures) != 2 {
+		t.Errorf("what was erased meanwhile: %d erasures", len(c.Erasures))
 	}
 }

@@ -22,45 +22,85 @@ import (
 // before the first tile does, so that whoever goes on knows whose tiles they are.
 const begun = ".exporting"
 
+// earlier are the sizes of what stands in the folder already, 0 for what does not.
+type earlier struct {
+	export    uint64 // the export
+	off       uint64 // one that was broken off
+	witnessed uint64 // what the export calls witnessed
+}
+
 // mayWrite refuses a folder that holds something else than an earlier export of this
-// history: the files of two are none. It returns the size of the export that is there,
-// 0 where there is none, and of one that was broken off.
-func (o *Options) mayWrite(ctx context.Context) (before, off uint64, err error) {
+// history: the files of two are none.
+func (o *Options) mayWrite(ctx context.Context) (there earlier, err error) {
 	if err := durable.Dir(o.Dir); err != nil {
-		return before, off, err
+		return there, err
 	}
 	known := false
-	for _, name := range []string{tiles.CheckpointPath, begun} {
-		note, err := os.ReadFile(filepath.Join(o.Dir, name))
+	for _, note := range []struct {
+		name string
+		size *uint64
+	}{{tiles.CheckpointPath, &there.export}, {begun, &there.off}, {tiles.WitnessedPath, &there.witnessed}} {
+		b, err := os.ReadFile(filepath.Join(o.Dir, note.name))
 		if errors.Is(err, fs.ErrNotExist) {
 			continue
 		}
 		if err != nil {
-			return before, off, err
+			return there, err
 		}
-		known = true
-		c, err := proof.ParseCheckpoint(note)
+		c, err := proof.ParseCheckpoint(b)
 		if err != nil {
-			return before, off, fmt.Errorf("%s holds an export whose checkpoint can't be read, so nobody knows what its tiles are of: name another folder (%s: %w)", o.Dir, name, err)
+			return there, fmt.Errorf("%s holds an export whose checkpoint can't be read, so nobody knows what its tiles are of: name another folder (%s: %w)", o.Dir, note.name, err)
 		}
 		if err := o.follows(ctx, &c); err != nil {
-			return before, off, err
+			return there, err
 		}
-		if off = c.Size; name == tiles.CheckpointPath {
-			before = c.Size
-		}
+		*note.size = c.Size
+		known = known || note.name != tiles.WitnessedPath
 	}
 	list, err := os.ReadDir(o.Dir)
 	for _, f := range list {
-		switch ours := f.Name() == "tile" || f.Name() == tiles.KeysFile; {
+		switch ours := f.Name() == "tile" || f.Name() == tiles.KeysFile || f.Name() == tiles.WitnessedPath; {
 		case known || durable.Temporary(f.Name()):
 		case ours:
-			return before, off, fmt.Errorf("%s holds %s and no checkpoint, so nobody knows what it is of: name another folder", o.Dir, f.Name())
+			return there, fmt.Errorf("%s holds %s and no checkpoint, so nobody knows what it is of: name another folder", o.Dir, f.Name())
 		default:
-			return before, off, fmt.Errorf("%s holds %s and no export: name an empty folder or a new one", o.Dir, f.Name())
+			return there, fmt.Errorf("%s holds %s and no export: name an empty folder or a new one", o.Dir, f.Name())
 		}
 	}
-	return before, off, err
+	return there, err
+}
+
+// cosigned returns the witnessed checkpoint that goes beside the newest, nil where
+// there is none. It has to be of the same history: an export must not hide a fork.
+func (o *Options) cosigned(ctx context.Context) (*proof.Checkpoint, error) {
+	if o.Witnessed == nil {
+		return nil, nil
+	}
+	c, err := proof.ParseCheckpoint(o.Witnessed)
+	switch {
+	case err != nil:
+		return nil, fmt.Errorf("the witnessed checkpoint: %w", err)
+	case c.Size > o.Checkpoint.Size:
+		return nil, nil
+	}
+	if err := o.begins(ctx, &c); err != nil {
+		return nil, fmt.Errorf("the witnessed checkpoint is of another history than the newest, so nothing is exported: annals verify --policy says more (%w)", err)
+	}
+	return &c, nil
+}
+
+// besides lists the partial files that an audit of the witnessed checkpoint reads, and
+// one of the newest does not.
+func (o *Options) besides(witnessed *proof.Checkpoint) (out []tiles.Name) {
+	if witnessed == nil {
+		return nil
+	}
+	for name := range edge(witnessed.Size) {
+		if now := tiles.Wide(o.Checkpoint.Size, name.Level, name.N); now != name.Width && now != tiles.Width {
+			out = append(out, name)
+		}
+	}
+	return out
 }
 
 // follows reports whether this ledger begins with the tree of an earlier export.
@@ -71,20 +111,29 @@ func (o *Options) follows(ctx context.Context, earlier *proof.Checkpoint) error 
 		return fmt.Errorf("%s holds an export of %s, and this is %s: name another folder", o.Dir, earlier.Origin, now.Origin)
 	case earlier.Size > now.Size:
 		return fmt.Errorf("%s holds an export of %d entries, and this is of %d: name another folder", o.Dir, earlier.Size, now.Size)
-	case earlier.Size == 0:
-		return nil
 	}
-	root := now.Root
-	if earlier.Size < now.Size {
-		h, err := tlog.TreeHash(int64(earlier.Size), o.nodes(ctx))
+	if err := o.begins(ctx, earlier); err != nil {
+		return fmt.Errorf("%s holds an export of another ledger of this name, or of another history of it: %w. "+
+			"Keep that export, it is evidence; verify this ledger; and name another folder", o.Dir, err)
+	}
+	return nil
+}
+
+// begins returns an error unless what is exported begins with a tree.
+func (o *Options) begins(ctx context.Context, with *proof.Checkpoint) error {
+	root := o.Checkpoint.Root
+	switch {
+	case with.Size == 0:
+		return nil
+	case with.Size < o.Checkpoint.Size:
+		h, err := tlog.TreeHash(int64(with.Size), o.nodes(ctx))
 		if err != nil {
 			return err
 		}
 		root = chain.Hash(h)
 	}
-	if root != earlier.Root {
-		return fmt.Errorf("%s holds an export of another ledger of this name, or of another history of it: it signed the root %s for its first %d entries, and this ledger's have %s. "+
-			"Keep that export, it is evidence; verify this ledger; and name another folder", o.Dir, earlier.Root, earlier.Size, root)
+	if root != with.Root {
+		return fmt.Errorf("it signed the root %s for its first %d entries, and this ledger's have %s", with.Root, with.Size, root)
 	}
 	return nil
 }
@@ -133,10 +182,14 @@ func (o *Options) node(ctx context.Context, at int64) (tlog.Hash, error) {
 // prune removes the partial files that nobody asks for any more. Those of the export
 // before stay until the next one, for who has just read its checkpoint, unless a full
 // file has come, which a reader takes in their place.
-func (o *Options) prune(before, off uint64) error {
-	for _, size := range []uint64{before, off} {
+func (o *Options) prune(there earlier, witnessed *proof.Checkpoint) error {
+	read := []uint64{o.Checkpoint.Size, there.export, there.witnessed}
+	if witnessed != nil {
+		read = append(read, witnessed.Size)
+	}
+	for _, size := range []uint64{there.export, there.off, there.witnessed} {
 		for name := range edge(size) {
-			if err := o.pruneFile(name, before); err != nil {
+			if err := o.pruneFile(name, read); err != nil {
 				return err
 			}
 		}
@@ -144,12 +197,15 @@ func (o *Options) prune(before, off uint64) error {
 	return nil
 }
 
-// pruneFile removes the superseded files of one partial file's place.
-func (o *Options) pruneFile(name tiles.Name, before uint64) error {
+// pruneFile removes the files of one partial file's place that no audit of the given
+// sizes reads.
+func (o *Options) pruneFile(name tiles.Name, read []uint64) error {
 	folder := filepath.Dir(filepath.Join(o.Dir, filepath.FromSlash(name.Path())))
 	var keep []string
-	if now := tiles.Wide(o.Checkpoint.Size, name.Level, name.N); now < tiles.Width {
-		keep = []string{strconv.Itoa(now), strconv.Itoa(tiles.Wide(before, name.Level, name.N))}
+	if tiles.Wide(o.Checkpoint.Size, name.Level, name.N) < tiles.Width {
+		for _, size := range read {
+			keep = append(keep, strconv.Itoa(tiles.Wide(size, name.Level, name.N)))
+		}
 	}
 	list, err := os.ReadDir(folder)
 	if errors.Is(err, fs.ErrNotExist) {

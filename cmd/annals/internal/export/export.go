@@ -31,6 +31,9 @@ import (
 type Options struct {
 	Dir        string           // where to; made when it isn't there
 	Checkpoint proof.Checkpoint // what of; opened by the caller
+	// Witnessed is the last checkpoint that enough witnesses cosigned; nil: none is
+	// known. One that came after what is exported is left out.
+	Witnessed []byte
 	// Read returns a file of the log.
 	Read func(ctx context.Context, name tiles.Name) ([]byte, error)
 	// Retired are the last checkpoints by keys that sign no more. They go into the key
@@ -47,20 +50,22 @@ const writers = 16
 // Write writes the export.
 func Write(ctx context.Context, o Options) error {
 	var done atomic.Uint64
-	of := tiles.Count(o.Checkpoint.Size)
-	before, off, err := o.mayWrite(ctx)
+	there, err := o.mayWrite(ctx)
 	if err != nil {
 		return err
 	}
+	witnessed, err := o.cosigned(ctx)
+	if err != nil {
+		return err
+	}
+	besides := o.besides(witnessed)
+	of := tiles.Count(o.Checkpoint.Size) + uint64(len(besides))
 	if err := durable.Replace(filepath.Join(o.Dir, begun), o.Checkpoint.Note); err != nil {
 		return err
 	}
 	group, each := errgroup.WithContext(ctx)
 	group.SetLimit(writers)
-	for name := range tiles.Needed(o.Checkpoint.Size) {
-		if each.Err() != nil {
-			break
-		}
+	write := func(name tiles.Name) bool {
 		group.Go(func() error {
 			err := o.file(each, name)
 			if n := done.Add(1); o.Progress != nil {
@@ -68,6 +73,11 @@ func Write(ctx context.Context, o Options) error {
 			}
 			return err
 		})
+		return each.Err() == nil
+	}
+	tiles.Needed(o.Checkpoint.Size)(write)
+	for _, name := range besides {
+		write(name)
 	}
 	if err := cmp.Or(group.Wait(), ctx.Err()); err != nil {
 		return err
@@ -82,7 +92,12 @@ func Write(ctx context.Context, o Options) error {
 	if err := durable.Replace(filepath.Join(o.Dir, tiles.CheckpointPath), o.Checkpoint.Note); err != nil {
 		return err
 	}
-	if err := o.prune(before, off); err != nil {
+	if witnessed != nil { // behind the newest, which it must not be ahead of
+		if err := durable.Replace(filepath.Join(o.Dir, tiles.WitnessedPath), witnessed.Note); err != nil {
+			return err
+		}
+	}
+	if err := o.prune(there, witnessed); err != nil {
 		return err
 	}
 	return os.Remove(filepath.Join(o.Dir, begun))

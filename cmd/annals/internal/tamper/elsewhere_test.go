@@ -93,7 +93,7 @@ func elsewhere() map[string]map[medium]any {
 		"a control type to come":                          pack(proof.Forked),
 		"a control body that doesn't parse":               pack(proof.Forked),
 		"a mark of other workspaces' heads":               pack(proof.Forked),
-		"a trim of another history":                       pack(proof.Forked),
+		"a trim of another history":                       pack(proof.UnauthorisedControl),
 		"an erasure of other entries than its signer saw": forked,
 		"a genesis signed by no root key":                 tiles(proof.UnauthorisedControl),
 	}

@@ -88,6 +88,7 @@ type packLine struct {
 	Salt     *string  `json:"salt,omitempty"`
 	Envelope *string  `json:"envelope,omitempty"`
 	Body     *string  `json:"body,omitempty"`
+	Gone     *int     `json:"gone,omitempty"`
 }
 
 // lines are the workspace's entries, in the order in which the keeper has them.
@@ -115,6 +116,8 @@ func (e *evidence) lines() (out []packLine, payloads int) {
 			salt, envelope, whole := b64(p.Salt[:]), b64(p.Envelope), b64(body)
 			line.Salt, line.Envelope, line.Body = &salt, &envelope, &whole
 			payloads++
+		} else if by := e.goneBy(uint64(i)); r.payload == nil && !e.bare && by > 0 {
+			line.Gone = &by
 		}
 		out = append(out, line)
 	}
@@ -124,6 +127,29 @@ func (e *evidence) lines() (out []packLine, payloads int) {
 		}
 	}
 	return out, payloads
+}
+
+// goneBy is the entry by which the payload of another is gone in the honest ledger; 0
+// where it is there, or none ever was.
+func (e *evidence) goneBy(index uint64) int {
+	for _, by := range e.erasures() {
+		entry := e.honest.rows[by].entry()
+		if erase, _ := entry.Erases(); erase.Covers(index) {
+			return by
+		}
+	}
+	return 0
+}
+
+// erasures are the entries that erased something of the workspace.
+func (e *evidence) erasures() (out []int) {
+	for i := range e.honest.rows {
+		entry := e.honest.rows[i].entry()
+		if erase, ok := entry.Erases(); ok && erase.Workspace == e.tag && i < len(e.proven.rows) {
+			out = append(out, i)
+		}
+	}
+	return out
 }
 
 // head is the workspace's signed head at the end of the proven tree.
@@ -276,7 +302,7 @@ func (e *evidence) lay() files {
 	if mark := e.mark(); mark != nil {
 		answer["mark"] = mark
 	}
-	return files{
+	laid := files{
 		"checkpoint":    e.note,
 		"keys.json":     mustJSON(e.keys()),
 		"head.json":     mustJSON(answer),
@@ -287,6 +313,11 @@ func (e *evidence) lay() files {
 		}),
 		"catalogue.json": []byte("[]"), "README.txt": []byte("a pack\n"), "REPORT.html": []byte("<!doctype html>"), "verify.py": []byte("# not this one\n"),
 	}
+	for _, by := range e.erasures() {
+		line := mustJSON(&packLine{Index: uint64(by), Entry: b64(e.book.rows[min(by, len(e.book.rows)-1)].raw), Proof: e.inclusion(uint64(by))})
+		laid["erasures.jsonl"] = append(append(laid["erasures.jsonl"], line...), '\n')
+	}
+	return laid
 }
 
 // positions is how long the workspace's chain was, by the proven tree.

@@ -52,7 +52,7 @@ func packTamperings() []tampering {
 		m[name] = string(b)
 	}
 	without := func(file string) func(f files) { return func(f files) { delete(f, file) } }
-	return []tampering{
+	return append(erasedTamperings(change), []tampering{
 		change("a line taken out", proof.MissingEntry, lines(func(l [][]byte) [][]byte { return slices.Delete(l, 5, 6) })),
 		change("the last line taken out", proof.Truncated, lines(func(l [][]byte) [][]byte { return l[:len(l)-1] })),
 		change("two lines swapped", proof.Reordered, lines(func(l [][]byte) [][]byte { l[5], l[6] = l[6], l[5]; return l })),
@@ -108,7 +108,7 @@ func packTamperings() []tampering {
 		made("a head that ends before the last entry", proof.TailUnproven, func(e *evidence) { e.behind = 1 }),
 		made("a head that counts one entry less, at the same size", proof.Forked, func(e *evidence) { e.fewer = 1 }),
 		made("a head of another workspace", proof.WorkspaceChainBroken, func(e *evidence) { e.headTag = &otherTag }),
-	}
+	}...)
 }
 
 var otherTag = [32]byte{7}
