@@ -124,3 +124,39 @@ func TestLogTime(t *testing.T) {
 		}
 	}
 }
+
+// TestLogRoundTrip: what an exported entry says is what is shown of its record.
+func TestLogRoundTrip(t *testing.T) {
+	full := `{"id":"9","user":"kim","onBehalfOfUser":"ben","customerID":"C-1","activityType":"a.b","activityDate":"2026-03-02","activityTime":"23:20:10",` +
+		`"usedExpertMode":"Yes","bulkImportFileID":"imp","bulkImportFileLineNumber":17,"CDRFileID":null,"CDRFileLineNumber":null,"usedAPI":"No","fromProvider":"Yes",` +
+		`"linkedToType":"customer","linkedTo":"C-1","linkedToRevisionNumber":"2","activityReason":"r","activityDetails":"d\nd","activityCommentary":"c",` +
+		`"activityOnType":"bill","activityOn":"B-1","activityOnRevisionNumber":"03"}`
+	cdr := strings.NewReplacer(`"bulkImportFileID":"imp","bulkImportFileLineNumber":17,"CDRFileID":null,"CDRFileLineNumber":null`,
+		`"bulkImportFileID":null,"bulkImportFileLineNumber":null,"CDRFileID":"f","CDRFileLineNumber":1`, `"Yes"`, `null`, `"ben"`, `null`).Replace(full)
+	bare := LogOf(9, nil, time.Date(2026, 3, 2, 1, 2, 3, 0, time.UTC), time.UTC)
+	bare.ActivityType = said("a.b")
+	empty, err := json.Marshal(&bare)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, entry := range []string{full, cdr, string(empty)} {
+		r, err := LogRecord([]byte(entry), time.UTC)
+		if err != nil {
+			t.Fatal(err)
+		}
+		line, err := r.AppendJSON(nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if r, err = activity.Parse(line); err != nil {
+			t.Fatal(err)
+		}
+		var want LogEntry
+		if err := json.Unmarshal([]byte(entry), &want); err != nil {
+			t.Fatal(err)
+		}
+		if got := LogOf(9, r, time.Time{}, time.UTC); !reflect.DeepEqual(got, want) {
+			t.Errorf("%s\nbecomes %s\nand shows %+v", entry, line, got)
+		}
+	}
+}
