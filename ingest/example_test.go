@@ -4,8 +4,6 @@ import (
 	"context"
 	"fmt"
 	"log"
-	"net/http"
-	"net/http/httptest"
 	"os"
 
 	"annals/ingest"
@@ -14,74 +12,76 @@ import (
 	"github.com/nats-io/nats.go"
 )
 
-// A service that records each request it answers. The broker is in the process here,
-// so that the example runs by itself; a service connects to the one of its ledger.
-func ExampleMiddleware() {
-	dir, err := os.MkdirTemp("", "annals")
-	if err != nil {
-		log.Fatal(err)
-	}
-	defer os.RemoveAll(dir)
-	b, err := broker.Start(broker.Options{StoreDir: dir})
-	if err != nil {
-		log.Fatal(err)
-	}
-	defer b.Close()
-	ledger, err := b.Connect()
-	if err != nil {
-		log.Fatal(err)
-	}
-	defer ledger.Close()
+// The publisher gathers what waits into atomic batches, and sends again what got no
+// answer: an id makes that harmless.
+func Example() {
+	url, stop := brokerForExample()
+	defer stop()
 	ctx := context.Background()
-	if err := ingest.EnsureStream(ctx, ledger, ingest.StreamOptions{}); err != nil {
-		log.Fatal(err)
-	}
 
-	nc, err := nats.Connect(b.ClientURL(), ingest.ConnOptions("shop", nil)...)
+	nc, err := nats.Connect(url, ingest.ConnOptions("shop", nil)...)
 	if err != nil {
 		log.Fatal(err)
 	}
 	defer nc.Close()
-	publisher, err := ingest.NewPublisher(nc, ingest.PublisherOptions{})
-	if err != nil {
-		log.Fatal(err)
-	}
-	requests, err := ingest.NewMiddleware(ingest.MiddlewareOptions{
-		Publisher: publisher,
-		Workspace: "ws_7",
-		Routes:    []string{"/sessions/{session}/…", "/projects/{project}/…"},
-		User:      func(r *http.Request) string { return r.Header.Get("X-User") },
-	})
+	p, err := ingest.NewPublisher(nc, ingest.PublisherOptions{})
 	if err != nil {
 		log.Fatal(err)
 	}
 
-	mux := http.NewServeMux()
-	mux.HandleFunc("GET /projects/{id}", func(w http.ResponseWriter, r *http.Request) {
-		fmt.Fprintln(w, "project", r.PathValue("id"))
-	})
-	server := httptest.NewServer(requests.Handler(mux))
-	for _, path := range []string{"/projects/p_1", "/nowhere"} {
-		res, err := http.Get(server.URL + path)
+	// One record, and wait: the stream has it, synced to the disk.
+	ack, err := p.PublishTyped(ctx, "ws_7", "app.renamed", []byte(`{"id":"evt-1","actor":{"type":"user","id":"usr_dana"},"object":{"type":"app","id":"app_42"}}`))
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println("accepted, of a message of", ack.Count)
+
+	// Many: they go together, and each is waited for.
+	var waiting []*ingest.Pending
+	for i := range 3 {
+		record := fmt.Appendf(nil, `{"id":"evt-%d","type":"app.archived","actor":{"type":"user","id":"usr_dana"},"object":{"type":"app","id":"app_%d"}}`, i+2, i)
+		one, err := p.PublishAsync(ctx, "ws_7", "_", record)
 		if err != nil {
 			log.Fatal(err)
 		}
-		res.Body.Close()
-		fmt.Println(path, res.StatusCode)
+		waiting = append(waiting, one)
 	}
+	for _, one := range waiting {
+		if _, err := one.Wait(ctx); err != nil {
+			log.Fatal(err)
+		}
+	}
+	fmt.Println(len(waiting), "more are accepted")
 
-	// The server first, so that no request comes any more; then what they left.
-	server.Close()
-	if err := requests.Close(ctx); err != nil {
+	// Close sends what waits.
+	if err := p.Close(ctx); err != nil {
 		log.Fatal(err)
 	}
-	if err := publisher.Close(ctx); err != nil {
-		log.Fatal(err)
-	}
-	fmt.Println(requests.Dropped(), "dropped,", requests.Failed(), "failed")
-
 	// Output:
-	// /projects/p_1 200
-	// /nowhere 404
-	// 0 dropped, 0 failed
+	// accepted, of a message of 1
+	// 3 more are accepted
+}
+
+// brokerForExample is a NATS server with the stream, as `annals serve` has one.
+func brokerForExample() (url string, stop func()) {
+	dir, err := os.MkdirTemp("", "example")
+	if err != nil {
+		log.Fatal(err)
+	}
+	b, err := broker.Start(broker.Options{StoreDir: dir})
+	if err != nil {
+		log.Fatal(err)
+	}
+	nc, err := b.Connect(ingest.ConnOptions("ledger", nil)...)
+	if err != nil {
+		log.Fatal(err)
+	}
+	if err := ingest.EnsureStream(context.Background(), nc, ingest.StreamOptions{}); err != nil {
+		log.Fatal(err)
+	}
+	return b.ClientURL(), func() {
+		nc.Close()
+		b.Close()
+		os.RemoveAll(dir)
+	}
 }

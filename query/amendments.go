@@ -68,7 +68,7 @@ func (m *amended) appendTo(b []byte) []byte {
 // append appends the amendments, when the last of them was recorded, and the present
 // state of the record in the leaf.
 func (m *amended) append(b []byte, it *item, leaf *chain.Leaf) ([]byte, error) {
-	_, original := leaf.Record()
+	_, original := leaf.Shown()
 	if leaf.Payload == nil || !leaf.Entry.Kind.HasRecord() {
 		original = nil
 	}

@@ -37,7 +37,7 @@ func (a *API) records(indexes []uint64, most int, fn func(*chain.Entry, *activit
 			return errFull
 		}
 		read++
-		_, body := leaf.Record()
+		_, body := leaf.Shown()
 		if body == nil {
 			return nil
 		}

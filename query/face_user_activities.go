@@ -270,7 +270,7 @@ func (o *oneActivity) append(b []byte) ([]byte, error) {
 // a size leaves them. One that was erased since the indexes were asked is nil.
 func (a *API) activitiesAt(ctx context.Context, view *projections.View, indexes []uint64, size uint64, fn func(*oneActivity) error) error {
 	return a.o.Ledger.GetMany(indexes, func(leaf *chain.Leaf, _ chain.Hash) error {
-		_, record := leaf.Record()
+		_, record := leaf.Shown()
 		if record == nil {
 			return fn(nil)
 		}
@@ -296,7 +296,7 @@ func (a *API) activitiesAt(ctx context.Context, view *projections.View, indexes 
 		state := newPresent(bytes.Clone(record))
 		err = a.o.Ledger.GetMany(amended.indexes, func(leaf *chain.Leaf, _ chain.Hash) error {
 			one.amended = recordedAt(&leaf.Entry)
-			if _, record := leaf.Record(); record != nil {
+			if _, record := leaf.Shown(); record != nil {
 				state.amend(record)
 			}
 			return nil

@@ -59,6 +59,7 @@ type filter struct {
 
 	selecting selecting // what /erasure asks
 	paging    paging    // which page of user activity
+	logging   logging   // what the user activity log is asked
 }
 
 const (

@@ -116,11 +116,12 @@ func (a *API) done(w *statusWriter, r *http.Request, took time.Duration) {
 func (a *API) route(w http.ResponseWriter, r *http.Request) {
 	// The mux would redirect an unclean path to another one; an id that was not
 	// percent-encoded must not silently become another question.
-	if p := r.URL.EscapedPath(); p != "/" && path.Clean(p) != p {
+	clean := unslashed(r)
+	if p := clean.URL.EscapedPath(); p != "/" && path.Clean(p) != p {
 		a.refuse(w, r, problem.New(problem.NoSuchPath, "the path has an empty, . or .. segment, or ends in /; percent-encode ids: / is %%2F, . is %%2E"))
 		return
 	}
-	routed := routable(r)
+	routed := routable(clean)
 	h, pattern := a.mux.Handler(routed)
 	if pattern != "" {
 		r.Pattern = pattern // for the metrics, also where routed is a copy
@@ -128,7 +129,7 @@ func (a *API) route(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	var probe probe
-	h.ServeHTTP(&probe, r)
+	h.ServeHTTP(&probe, clean)
 	if probe.status == http.StatusMethodNotAllowed {
 		allow := probe.Header().Get("Allow")
 		w.Header().Set("Allow", allow)

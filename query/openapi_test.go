@@ -117,7 +117,7 @@ func between(path string) (names []string) {
 func TestAnswersFitTheirSchemas(t *testing.T) {
 	signs := newSigning(t)
 	o := signs.options()
-	o.Retired = signs.retired
+	o.Retired, o.DefaultWorkspace = signs.retired, "ws"
 	o.Witnesses = Witnesses{Last: signs.latest, Status: func() *Witnessing {
 		return &Witnessing{Size: 3, Need: "witness w", Witnesses: []WitnessStatus{{Name: "w", Size: 3}, {Name: "x", Error: "no answer"}}}
 	}}
@@ -181,6 +181,10 @@ func TestAnswersFitTheirSchemas(t *testing.T) {
 		{"GET", "/v1/workspaces/{ws}/erasure", "/v1/workspaces/ws/erasure?user=u0&along=conflicts", ""},
 		{"GET", "/v1/workspaces/{ws}/erasure", "/v1/workspaces/ws/erasure", ""},
 		{"GET", "/v1/workspaces/{ws}/erasures", "/v1/workspaces/ws/erasures?proofs=999999", ""},
+		{"GET", LogPath, LogPath + "/?limit=2", ""},
+		{"GET", LogPath, LogPath + "?nonsense=1", ""},
+		{"GET", LogPath + "/{id}", LogPath + "/" + ulid, ""},
+		{"GET", LogPath + "/{id}", LogPath + "/x", ""},
 		{"GET", "/v1/consistency", "/v1/consistency?from=1&to=2", ""},
 		{"GET", "/v1/consistency", "/v1/consistency?from=2&to=1", ""},
 		{"GET", "/v1/ledger", "/v1/ledger", ""},

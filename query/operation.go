@@ -286,6 +286,7 @@ func init() {
 			mediaType:   "text/html", access: open, answer: (*API).docs, problems: []problem.Code{problem.UnknownParameter},
 		},
 	}
+	operations = append(operations, logOperations()...)
 }
 
 const jsonMedia = "application/json"

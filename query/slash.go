@@ -35,6 +35,19 @@ func routable(r *http.Request) *http.Request {
 	return &out
 }
 
+// unslashed returns a request for a path that was published with a slash at its end as
+// the mux knows it: without.
+func unslashed(r *http.Request) *http.Request {
+	if r.URL.EscapedPath() != LogPath+"/" {
+		return r
+	}
+	u := *r.URL
+	u.Path, u.RawPath = LogPath, ""
+	out := *r
+	out.URL = &u
+	return &out
+}
+
 func onlySlashes(segment string) bool {
 	v, err := url.PathUnescape(segment)
 	return err == nil && v != "" && strings.Trim(v, "/") == ""

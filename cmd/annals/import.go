@@ -63,7 +63,7 @@ func formatNames() string {
 func listFormats() string {
 	var b strings.Builder
 	for _, f := range imports.Formats() {
-		fmt.Fprintf(&b, "  %-12s %s\n", f.Name, f.About)
+		fmt.Fprintf(&b, "  %-17s %s\n", f.Name, f.About)
 	}
 	return b.String()
 }

@@ -72,7 +72,7 @@ func print(items []Item, err error) string {
 func TestMappings(t *testing.T) {
 	var got strings.Builder
 	for _, c := range []struct{ format, file string }{
-		{"cloudtrail", "cloudtrail.json"}, {"csv", "crm.csv"}, {"jsonl", "records.jsonl"}, {"ocsf", "ocsf.json"},
+		{"cloudtrail", "cloudtrail.json"}, {"csv", "crm.csv"}, {"jsonl", "records.jsonl"}, {"ocsf", "ocsf.json"}, {"user_activity_log", "user_activity_log.json"},
 	} {
 		text, err := os.ReadFile(filepath.Join(samples, c.file))
 		if err != nil {
@@ -181,6 +181,10 @@ func FuzzCloudTrail(f *testing.F) {
 
 func FuzzOCSF(f *testing.F) {
 	fuzz(f, "ocsf", "ocsf.json", jsonBetween, "{}\n{\n{}", `[1,2`, `[] [] {`, "\xff{}", "]", ",{}")
+}
+
+func FuzzUserActivityLog(f *testing.F) {
+	fuzz(f, "user_activity_log", "user_activity_log.json", jsonBetween, `{"activityType":"a","activityDate":"2026-01-01","activityTime":"00:00:00","CDRFileLineNumber":"x"}`)
 }
 
 func FuzzNative(f *testing.F) {
