@@ -19,6 +19,8 @@ const (
 	ControlGap     ControlType = 6
 	ControlErase   ControlType = 7
 	ControlTrim    ControlType = 14
+
+	ControlTimestamp ControlType = 17
 )
 
 // String returns the type's name, which is also the last token of the subject
@@ -41,6 +43,8 @@ func (t ControlType) String() string {
 		return "erase"
 	case ControlTrim:
 		return "trim"
+	case ControlTimestamp:
+		return "timestamp"
 	}
 	return fmt.Sprintf("control type %d", uint16(t))
 }
@@ -54,7 +58,7 @@ func (t ControlType) role() Role {
 	switch t {
 	case ControlGenesis, ControlKey:
 		return RoleRoot
-	case ControlSeed, ControlMark, ControlTrim:
+	case ControlSeed, ControlMark, ControlTrim, ControlTimestamp:
 		return RoleLedger
 	case ControlEpoch, ControlGap:
 		return RoleOperator

@@ -191,7 +191,7 @@ func TestTrimNeedsToKnow(t *testing.T) {
 func TestHaltingTypes(t *testing.T) {
 	built := map[chain.ControlType]bool{
 		chain.ControlGenesis: true, chain.ControlSeed: true, chain.ControlMark: true, chain.ControlTrim: true,
-		chain.ControlKey: true, chain.ControlEpoch: true, chain.ControlGap: true, chain.ControlErase: true,
+		chain.ControlKey: true, chain.ControlEpoch: true, chain.ControlGap: true, chain.ControlErase: true, chain.ControlTimestamp: true,
 	}
 	for typ := range chain.ControlType(20) {
 		s := chaintest.New("halt")

@@ -67,6 +67,8 @@ func (j *joiner) control(x uint64, e *chain.Entry) {
 		j.trim(x, e, s)
 	case chain.ControlErase:
 		j.erase(x, e, s, signed)
+	case chain.ControlTimestamp:
+		j.timestamp(x, s)
 	default:
 		j.foreign(x, "control entry %d: %s", x, s.Type)
 	}
