@@ -31,6 +31,7 @@ type serveFlags struct {
 	o         service.Options
 	target    natscontext.Target
 	witnesses string
+	stamps    timestampFlags
 	logLevel  string
 	logFormat string
 
@@ -116,6 +117,7 @@ it at once, which loses nothing that was acknowledged.`,
 	fl.StringVar(&f.o.DefaultWorkspace, "default-workspace", access.DefaultWorkspace, "the `NAME` of the workspace that requests act on whose path names none, while no access is configured")
 	fl.StringArrayVar(&f.o.Anchors, "anchor", nil, "keep the last signed head elsewhere too: `PLACE` is file:PATH, nats://HOST:PORT/BUCKET or s3://BUCKET/PREFIX; may be given several times")
 	fl.DurationVar(&f.o.AnchorEvery, "anchor-every", anchor.DefaultEvery, "how often a newer head is put into each --anchor")
+	f.stamps.add(fl)
 	fl.BoolVar(&f.o.NotDurable, "insecure-not-durable", false, "use a cluster that doesn't show that it syncs before it acknowledges")
 	fl.StringVar(&f.logLevel, "log-level", "info", "debug, info, warn or error")
 	fl.StringVar(&f.logFormat, "log-format", "text", "text or json")
@@ -166,6 +168,9 @@ func (a *app) runServe(cmd *cobra.Command, f *serveFlags) error {
 		if err := service.CheckOrigin(f.o.Origin); err != nil {
 			return usagef("--origin: %w", err)
 		}
+	}
+	if f.o.Timestamps, err = f.stamps.wanted(); err != nil {
+		return err
 	}
 	if f.o.Witnesses, err = readPolicy(f.witnesses); err != nil {
 		return err

@@ -49,6 +49,7 @@ var findingCodes = []struct {
 	{proof.ExpiredEarly, 34},
 	{proof.HoldViolated, 35},
 	{proof.WitnessQuorumNotMet, 36},
+	{proof.BadTimestamp, 37},
 }
 
 // codeOf returns a verdict's exit code. A finding without one is a failure all
@@ -68,6 +69,7 @@ type verifying struct {
 	workspace       string
 	receipts        string
 	key, policy     string
+	tsaRoots        string
 	remember        string
 	output          string
 	indexes         bool
@@ -104,7 +106,9 @@ A ledger whose end was cut off looks sound from the inside. --remember FILE chec
 against the head in FILE, and when all is well writes the new one there. Keep the
 file where whoever could change the ledger can't change it. It also takes an anchor,
 as serve --anchor does (nats://…, s3://…), and then only reads. --policy FILE (C2SP
-tlog-policy) asks for witnesses' cosignatures besides.
+tlog-policy) asks for witnesses' cosignatures besides. --tsa-roots FILE says whose
+timestamps (RFC 3161) are believed: the report then says at which times the ledger
+stood there.
 
 With -o json there is always a report on standard output, but for wrong usage: one
 that could not be made is inconclusive and says why in "error". "remembered" is the
@@ -145,6 +149,7 @@ Exits with 0 only when the ledger is clean. Each verdict has its own code:
 	cmd.Flags().StringVar(&v.workspace, "workspace", "", "with --url: verify this workspace, `NAME`, as its tenant")
 	cmd.Flags().StringVar(&v.key, "key", "", "the ledger's verifier key: `VKEY`")
 	cmd.Flags().StringVar(&v.policy, "policy", "", "ask for the witnesses that the policy in `FILE` asks for")
+	cmd.Flags().StringVar(&v.tsaRoots, "tsa-roots", "", "believe the timestamp tokens in the ledger that lead to the certificates in `FILE` (PEM)")
 	cmd.Flags().BoolVar(&v.indexes, "indexes", false, "with --data: hold the indexes against the ledger too")
 	cmd.Flags().StringVar(&v.remember, "remember", "", "check against the head in `FILE`, and keep the new one there; an anchor, nats://… or s3://…, is only read")
 	cmd.Flags().StringVarP(&v.output, "output", "o", "text", "text or json")
@@ -169,6 +174,9 @@ func (v *verifying) check() error {
 	}
 	if v.workspace != "" && v.url == "" {
 		return usagef("--workspace is verified by what a server shows of it: give --url and --key too")
+	}
+	if v.tsaRoots != "" && (v.pack != "" || v.workspace != "") {
+		return usagef("timestamp tokens stand in the system's chain: --tsa-roots is for whole ledgers, neither for a pack nor for a workspace")
 	}
 	if v.indexes && (v.url != "" || v.pack != "") {
 		return usagef("--indexes are those in a data folder: give --data")
@@ -274,6 +282,9 @@ func (a *app) check(ctx context.Context, v *verifying) (audit.Result, *audit.Rem
 	}
 	var err error
 	if o.Policy, err = readPolicy(v.policy); err != nil {
+		return none(err)
+	}
+	if o.Token, err = judgeTokens(v.tsaRoots); err != nil {
 		return none(err)
 	}
 	bar := a.progress(-1, "verifying", false)

@@ -96,7 +96,7 @@ func (s *State) hold(m *Message, fr *frame, st *Statement) (err error) {
 	switch {
 	case s.Size == 1 && st.Type != ControlSeed:
 		return refused(CodeControlBody, "entry 1 is seed 0")
-	case len(fr.private) > 0 && (st.Type == ControlMark || st.Type == ControlTrim || st.Type == ControlExpire):
+	case len(fr.private) > 0 && (st.Type == ControlMark || st.Type == ControlTrim || st.Type == ControlExpire || st.Type == ControlTimestamp):
 		// Of the others it is a secret, or says in words why.
 		return refused(CodeControlBody, "a private part of %d bytes", len(fr.private))
 	}
@@ -125,6 +125,8 @@ func (s *State) hold(m *Message, fr *frame, st *Statement) (err error) {
 		err = s.place(st)
 	case ControlRelease:
 		err = s.release(st)
+	case ControlTimestamp:
+		err = s.timestamp(st)
 	default:
 		err = errors.New("a second genesis")
 	}
@@ -146,7 +148,7 @@ func (s *State) meets(st *Statement, millis int64, known *Known) error {
 	switch {
 	case st.Type == ControlMark:
 		return nil
-	case !needed && (reaches || st.Type == ControlEpoch || st.selecting()):
+	case !needed && (reaches || st.Type == ControlEpoch || st.Type == ControlTimestamp || st.selecting()):
 		return refused(CodeControlCondition, "it names no size and root")
 	case !needed:
 		return nil

@@ -24,6 +24,7 @@ const (
 	ControlRelease   ControlType = 11
 	ControlFold      ControlType = 13
 	ControlTrim      ControlType = 14
+	ControlTimestamp ControlType = 17
 )
 
 // String returns the type's name, which is also the last token of the subject
@@ -56,6 +57,8 @@ func (t ControlType) String() string {
 		return "fold-version"
 	case ControlTrim:
 		return "trim"
+	case ControlTimestamp:
+		return "timestamp"
 	}
 	return fmt.Sprintf("control type %d", uint16(t))
 }
@@ -69,7 +72,7 @@ func (t ControlType) role() Role {
 	switch t {
 	case ControlGenesis, ControlKey:
 		return RoleRoot
-	case ControlSeed, ControlMark, ControlExpire, ControlTrim:
+	case ControlSeed, ControlMark, ControlExpire, ControlTrim, ControlTimestamp:
 		return RoleLedger
 	case ControlEpoch, ControlGap, ControlHold, ControlRelease, ControlFold:
 		return RoleOperator

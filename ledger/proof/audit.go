@@ -55,6 +55,8 @@ type Options struct {
 	Key string
 	// Policy says which witnesses must have cosigned the checkpoint.
 	Policy *Policy
+	// Token judges timestamp tokens; nil: nobody judges them, and a notice says so.
+	Token JudgeToken
 	// Found is what the caller found before the audit, and Notices what it has to
 	// say: the report ranks them with the rest.
 	Found   []Found

@@ -34,6 +34,7 @@ const (
 	StaleHead            Finding = "stale_head"
 	TailUnproven         Finding = "tail_unproven"
 	WitnessQuorumNotMet  Finding = "witness_quorum_not_met"
+	BadTimestamp         Finding = "bad_timestamp"
 	HoldViolated         Finding = "hold_violated"
 	ExpiredEarly         Finding = "expired_early"
 	AlteredPayload       Finding = "altered_payload"
@@ -69,6 +70,7 @@ var meanings = []struct {
 	{StaleHead, "the head that is shown is older than one that was remembered, though of the same history; ask again, another replica or past the cache"},
 	{TailUnproven, "entries stand behind the last signed head, where one was due; ask for a newer head, which covers them"},
 	{WitnessQuorumNotMet, "too few of the policy's witnesses cosigned the head; ask again later, and ask the witnesses"},
+	{BadTimestamp, "a timestamp token in the ledger is none over the entries that it stands for; rely on no time that it gives, and ask who runs the server"},
 	{HoldViolated, "a payload is gone that a hold was to keep; ask who released it"},
 	{ExpiredEarly, "a payload is gone before its retention rule let it go; ask who ran the rule"},
 	{AlteredPayload, "what stands beside an entry is not what was published; the entry itself is intact: get the payload from a replica, a backup or its producer"},

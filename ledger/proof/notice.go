@@ -24,6 +24,9 @@ const (
 	ForeignFile      NoticeName = "foreign_file"
 	NoIndexes        NoticeName = "no_indexes"
 	IndexesBehind    NoticeName = "indexes_behind"
+
+	Timestamped       NoticeName = "timestamped"
+	TimestampUnproven NoticeName = "timestamp_unproven"
 )
 
 // Notice is something that whoever reads a report should know and that is no
@@ -54,6 +57,8 @@ var noticeMeanings = []struct {
 	{UnsignedTail, "entries stand behind the last checkpoint: they are sound, and no signature covers them yet"},
 	{Erased, "a payload was lawfully erased, as an entry says"},
 	{Expired, "a payload was let go by a retention rule, as an entry says"},
+	{Timestamped, "a timestamp authority that the auditor trusts signed that the entries before it stood there at a time"},
+	{TimestampUnproven, "a timestamp token is in the ledger, and the authority that signed it is not one that the auditor trusts, or nobody asked"},
 	{EntriesOnly, "payloads were not looked at: what they say is not checked here"},
 	{NoRememberedHead, "nothing was kept from an earlier audit: entries that were cut off the end, or another history, would not show"},
 	{NoCheckpoint, "no signed head was compared: the ledger is sound in itself, and nobody's signature says that it is this one"},

@@ -97,7 +97,7 @@ func (w *worker) whole(it *item, e *chain.Entry, p *chain.Payload) {
 	case chain.ControlSeed:
 		number, commitment, err := chain.ParseSeed(c.Statement.Body)
 		ok = err == nil && len(secret) == 32 && chain.SeedCommitment(number, [32]byte(secret)) == commitment
-	case chain.ControlMark, chain.ControlTrim:
+	case chain.ControlMark, chain.ControlTrim, chain.ControlTimestamp:
 		ok = len(secret) == 0
 	}
 	if !ok {

@@ -123,6 +123,12 @@ func (s *Stream) Trim(size uint64, root chain.Hash, through uint64, replicas map
 	s.Control++
 }
 
+// Timestamp adds a timestamp token over the checkpoint of a size and root.
+func (s *Stream) Timestamp(size uint64, root chain.Hash, token []byte) {
+	s.publish(chain.ControlTimestamp.Subject(), chain.SealTimestamp(s.ID, s.Control, size, root, token, s.Keeper), nil)
+	s.Control++
+}
+
 // ChangeKeys adds a change of keys, signed by the keys given.
 func (s *Stream) ChangeKeys(c chain.KeyChange, why string, signers ...chain.Signer) {
 	s.publish(chain.ControlKey.Subject(), chain.SealKeyChange(s.ID, s.Control, c, why, signers...), nil)

@@ -25,6 +25,8 @@ type Options struct {
 	Key string
 	// Policy says which witnesses must have cosigned; nil: nobody asks.
 	Policy *proof.Policy
+	// Token judges timestamp tokens; nil: nobody does.
+	Token proof.JudgeToken
 	// Signed are the signed heads that stand beside a folder's ledger.
 	Signed Signed
 	// Progress is told how many entries were read, of how many, from many
@@ -42,7 +44,7 @@ type Result struct {
 
 // options are the audit's own options.
 func (o *Options) options() proof.Options {
-	po := proof.Options{Key: o.Key, Policy: o.Policy}
+	po := proof.Options{Key: o.Key, Policy: o.Policy, Token: o.Token}
 	if r := o.Remembered; r != nil {
 		po.Remembered, po.Ledger = &r.Head, r.Ledger
 		if r.Note != "" {

@@ -36,6 +36,7 @@ func (s *Service) run() error {
 	s.sign()
 	s.collect()
 	s.anchor()
+	s.timestamp()
 	var err error
 	s.publisher, err = ingest.NewPublisher(s.line.nc, ingest.PublisherOptions{Root: ingest.RootVouched, Logger: s.o.Logger})
 	if err != nil {
@@ -173,6 +174,9 @@ func (s *Service) close(ctx context.Context) error {
 	}
 	if s.stopScrubber != nil {
 		ended("stopping what follows erasures", s.stopScrubber())
+	}
+	if s.stopTimestamps != nil {
+		ended("stopping the timestamps", s.stopTimestamps())
 	}
 	if s.stopKeeper != nil {
 		ended("stopping the keeper", s.stopKeeper())

@@ -106,6 +106,8 @@ type Options struct {
 	// them, each AnchorEvery; 0: every five minutes.
 	Anchors     []string
 	AnchorEvery time.Duration
+	// Timestamps says who signs the times of checkpoints.
+	Timestamps Timestamps
 	// Origin is the name of a ledger that has to be made; "" makes one up.
 	Origin string
 
@@ -171,7 +173,7 @@ type Service struct {
 	api         *query.API
 
 	// What runs beside, and how to stop it: each waits for its end.
-	stopHTTP, stopKeeper, stopFollower, stopQuorum, stopSigner, stopCosigner, stopAnchors, stopKeys, stopJournal, stopScrubber func() error
+	stopHTTP, stopKeeper, stopFollower, stopQuorum, stopSigner, stopCosigner, stopAnchors, stopTimestamps, stopKeys, stopJournal, stopScrubber func() error
 
 	closing sync.Once
 	closed  error

@@ -105,7 +105,7 @@ func TestMatrixIsWhole(t *testing.T) {
 	// What erasure and witnesses will bring isn't built, and what can't be read is no
 	// tampering; what projections say is another verifier's.
 	later := []proof.Finding{
-		proof.Clean, proof.Inconclusive, proof.IndexLies, proof.ErasureIncomplete, proof.ExpiredEarly, proof.HoldViolated,
+		proof.Clean, proof.Inconclusive, proof.IndexLies, proof.ErasureIncomplete, proof.ExpiredEarly, proof.BadTimestamp, proof.HoldViolated,
 	}
 	for _, f := range proof.Findings() {
 		if !seen[f] && !slices.Contains(later, f) {
