@@ -27,6 +27,7 @@ var formats = []Format{
 	{Name: "jsonl", About: "records of annals, a line each", suffixes: []string{".jsonl", ".ndjson"}, read: without(readNative)},
 	{Name: "ocsf", About: "events of the Open Cybersecurity Schema Framework, one after the other or in an array", suffixes: []string{".json", ".jsonl", ".ndjson"}, read: without(readOCSF)},
 	{Name: "user_activity_log", About: "entries of the billing platform's user activity log, as its list answers them (docs/faces.md)", suffixes: []string{".json", ".jsonl", ".ndjson"}, read: without(readUserActivityLog)},
+	{Name: "useractivities", About: "activities of the user-activities model, as they were posted or as their list answers them (docs/faces.md)", suffixes: []string{".json", ".jsonl", ".ndjson"}, read: without(readUserActivities)},
 }
 
 // Formats returns all formats, by name.

@@ -73,6 +73,7 @@ func TestMappings(t *testing.T) {
 	var got strings.Builder
 	for _, c := range []struct{ format, file string }{
 		{"cloudtrail", "cloudtrail.json"}, {"csv", "crm.csv"}, {"jsonl", "records.jsonl"}, {"ocsf", "ocsf.json"}, {"user_activity_log", "user_activity_log.json"},
+		{"useractivities", "useractivities.json"},
 	} {
 		text, err := os.ReadFile(filepath.Join(samples, c.file))
 		if err != nil {
@@ -185,6 +186,10 @@ func FuzzOCSF(f *testing.F) {
 
 func FuzzUserActivityLog(f *testing.F) {
 	fuzz(f, "user_activity_log", "user_activity_log.json", jsonBetween, `{"activityType":"a","activityDate":"2026-01-01","activityTime":"00:00:00","CDRFileLineNumber":"x"}`)
+}
+
+func FuzzUserActivities(f *testing.F) {
+	fuzz(f, "useractivities", "useractivities.json", "", `{}`, `{"useractivities":[{"id":7}],"flags":[]}`, `{"id":"\ud800"}`, `[{"user_id":{}}]`)
 }
 
 func FuzzNative(f *testing.F) {

@@ -120,7 +120,7 @@ func TestImport(t *testing.T) {
 	for _, c := range []struct {
 		format, file      string
 		recorded, refused int
-	}{{"cloudtrail", "cloudtrail.json", 7, 6}, {"csv", "crm.csv", 4, 4}, {"jsonl", "records.jsonl", 4, 4}, {"ocsf", "ocsf.json", 8, 4}, {"user_activity_log", "user_activity_log.json", 2, 3}} {
+	}{{"cloudtrail", "cloudtrail.json", 7, 6}, {"csv", "crm.csv", 4, 4}, {"jsonl", "records.jsonl", 4, 4}, {"ocsf", "ocsf.json", 8, 4}, {"user_activity_log", "user_activity_log.json", 2, 3}, {"useractivities", "useractivities.json", 5, 4}} {
 		b := newBook(t)
 		name := filepath.Join(samples, c.file)
 		text, err := os.ReadFile(name)
