@@ -114,6 +114,7 @@ type API struct {
 	document document
 	hub      *hub
 	served   http.Handler
+	atOnce   uint64 // entries that user activity asks the indexes for at once
 
 	protection http.CrossOriginProtection
 }
@@ -149,7 +150,7 @@ func New(o Options) *API {
 		o.MaxBody = 16 << 20
 	}
 	problem.Install()
-	a := &API{o: o, mux: &routes{ServeMux: http.NewServeMux()}, opened: o.Ledger.Head().Size}
+	a := &API{o: o, mux: &routes{ServeMux: http.NewServeMux()}, opened: o.Ledger.Head().Size, atOnce: projections.MaxLimit}
 	a.cursors = newSealer(o.Ledger.ID())
 	for _, origin := range o.Origins {
 		if err := a.protection.AddTrustedOrigin(origin); err != nil {
