@@ -3,6 +3,7 @@ package query
 import (
 	"bytes"
 	"context"
+	"crypto/tls"
 	"log/slog"
 	"net/http"
 	"slices"
@@ -65,6 +66,8 @@ type Options struct {
 	// nil where nothing is, and the number that the next control statement has to have.
 	// nil: nothing is, and the ledger's own.
 	Hole func(ctx context.Context) (hole *Hole, control uint64)
+	// TLS is what connections are served by; nil: they are not encrypted.
+	TLS *tls.Config
 	// Access says who asks, and keeps what is theirs out of the caches on the way. nil:
 	// everybody may do everything.
 	Access *access.Gate
