@@ -129,7 +129,7 @@ func TestEveryDoor(t *testing.T) {
 			got.problem(t, http.StatusNotFound, "no_such_record")
 		case strings.Contains(path, "ws_a"):
 			got.problem(t, http.StatusNotFound, "no_such_workspace")
-		case slices.Contains([]string{"/v1/control", "/v1/indexes/rebuild", "/metrics", "/tile/entries/000.p/1", "/tile/0/000.p/1"}, bare):
+		case slices.Contains([]string{"/v1/control", "/v1/expiry", "/v1/indexes/rebuild", "/metrics", "/tile/entries/000.p/1", "/tile/0/000.p/1"}, bare):
 			got.problem(t, http.StatusForbidden, "missing_scope")
 		}
 		if cache := got.header.Get("Cache-Control"); strings.Contains(cache, "public") {

@@ -59,7 +59,12 @@ type Options struct {
 	// Submit publishes a control message that was signed elsewhere, and returns its
 	// sequence in the stream; its errors are problems. nil: none is taken.
 	Submit func(ctx context.Context, body []byte) (sequence uint64, err error)
-	// FoldTimeout is how long the answer to a submitted message waits for its entry.
+	// Due counts what each retention rule lets go now, and Expire has it let go: it
+	// returns once that is done, or ctx's error while it goes on. nil: nothing expires.
+	Due    func(ctx context.Context) ([]DueRule, error)
+	Expire func(ctx context.Context) error
+	// FoldTimeout is how long the answer to a submitted message waits for its entry,
+	// and that to an asked expiry for its end.
 	// 0: 5 s.
 	FoldTimeout time.Duration
 	// Hole returns what of the stream is missing and admitted by nothing in the ledger,

@@ -121,6 +121,10 @@ func TestAnswersFitTheirSchemas(t *testing.T) {
 	o.Witnesses = Witnesses{Last: signs.latest, Status: func() *Witnessing {
 		return &Witnessing{Size: 3, Need: "witness w", Witnesses: []WitnessStatus{{Name: "w", Size: 3}, {Name: "x", Error: "no answer"}}}
 	}}
+	o.Due = func(context.Context) ([]DueRule, error) {
+		return []DueRule{{Entry: 9, Workspace: "ab", Entries: 3}}, nil
+	}
+	o.Expire = func(context.Context) error { return nil }
 	s := serve(t, o)
 	withDoor(s)
 	signs.publish(s.api.o.Ledger)
@@ -198,6 +202,9 @@ func TestAnswersFitTheirSchemas(t *testing.T) {
 		{"GET", "/tile/{level}/{n}", "/tile/0/000.p/02", ""},
 		{"POST", "/v1/control", "/v1/control", "a message"},
 		{"POST", "/v1/control", "/v1/control?nonsense=1", ""},
+		{"GET", "/v1/expiry", "/v1/expiry", ""},
+		{"GET", "/v1/expiry", "/v1/expiry?nonsense=1", ""},
+		{"POST", "/v1/expiry", "/v1/expiry", ""},
 		{"POST", "/v1/indexes/rebuild", "/v1/indexes/rebuild", ""},
 		{"POST", "/v1/indexes/rebuild", "/v1/indexes/rebuild?nonsense=1", ""},
 		{"GET", "/v1/ledger", "/v1/ledger", ""}, // rebuilt, or being rebuilt

@@ -179,6 +179,7 @@ func init() {
 				problem.ControlRefused, problem.ControlRaced, problem.NotRecording, problem.Unavailable, problem.Internal,
 			},
 		},
+		expiryOperations()[0], expiryOperations()[1],
 		{
 			path: "/checkpoint", id: "checkpoint", summary: "The signed tree head",
 			description: "The last checkpoint (C2SP tlog-checkpoint): the ledger's origin, its size, its RFC 6962 root, signed; with those cosignatures of witnesses that have come by now. Never an earlier one than before.",

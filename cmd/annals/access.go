@@ -109,7 +109,7 @@ it from ANNALS_TOKEN or --token-file.
   read    timelines, records, counts, the live tail, receipts
   audit   verify: a workspace's chain; with all workspaces also tiles and metrics
   erase   ask for the erasure of what was published
-  admin   keys; with all workspaces also control messages and rebuilds
+  admin   keys; with all workspaces also control messages, expiry and rebuilds
 
 None of them includes another. A workspace that a key doesn't name is to it as if it
 weren't there.

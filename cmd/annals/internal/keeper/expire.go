@@ -32,16 +32,20 @@ type expirer struct {
 	rules chain.Rules
 	holds chain.Holds
 	from  map[uint64]uint64 // by rule: nothing before this index is due by it any more
+	asked chan struct{}     // closed when the round is over that somebody asked for; nil: nobody did
 }
 
 // expire publishes expiries for what the rules let go, when it is time to look.
 func (k *Keeper) expire(ctx context.Context) error {
 	now := k.o.Now()
-	if k.o.ExpireEvery == 0 || now.Before(k.expirer.next) {
+	x := &k.expirer
+	if x.asked == nil {
+		x.asked = k.expireAsked.take()
+	}
+	if x.asked == nil && (k.o.ExpireEvery == 0 || now.Before(x.next)) {
 		return nil
 	}
 	state := k.o.Ledger.Head().State
-	x := &k.expirer
 	if x.from == nil || !slices.Equal(x.rules, state.Rules()) || !slices.Equal(x.holds, state.Holds()) {
 		x.rules, x.holds, x.from = state.Rules(), state.Holds(), map[uint64]uint64{}
 	}
@@ -55,28 +59,36 @@ func (k *Keeper) expire(ctx context.Context) error {
 	}
 	if !more {
 		x.next = now.Add(k.o.ExpireEvery)
+		if x.asked != nil {
+			close(x.asked)
+			x.asked = nil
+		}
 	}
 	return nil
 }
 
 // expireBy publishes expiries by a rule. more says that there may be more at once.
 func (k *Keeper) expireBy(ctx context.Context, rule chain.Rule) (more bool, err error) {
-	if rule.Period == chain.KeepForever {
-		return false, nil
-	}
 	head := k.o.Ledger.Head()
 	s := &head.State
-	millis := chain.Millis(s.Millis, s.Wall, k.o.Now().Add(-k.o.late).UnixNano())
-	end, err := k.o.Ledger.IndexAt(millis - int64(rule.Period)*1000 + 1)
+	millis, end, err := k.dueUntil(&head, &rule)
+	if err != nil || end == 0 {
+		return false, err
+	}
+	due := map[chain.Hash]map[uint64]chain.Hash{} // leaf hashes by index, by tag
+	found := 0
+	err = k.eachDue(ctx, &head, &rule, millis, k.expirer.from[rule.At], end, func(e *chain.Entry, hash chain.Hash) bool {
+		if due[e.Workspace] == nil {
+			due[e.Workspace] = map[uint64]chain.Hash{}
+		}
+		due[e.Workspace][e.Index] = hash
+		found++
+		return found < expireAtOnce
+	})
 	if err != nil {
 		return false, err
 	}
-	end = min(end, head.Size)
-	due, full, err := k.due(ctx, &head, rule, millis, k.expirer.from[rule.At], end)
-	if err != nil {
-		return false, err
-	}
-	if len(due) == 0 {
+	if found == 0 {
 		k.expirer.from[rule.At] = end
 		return false, nil
 	}
@@ -86,46 +98,53 @@ func (k *Keeper) expireBy(ctx context.Context, rule chain.Rule) (more bool, err 
 		}
 	}
 	// What the fold rejects is looked at again at the next time, and not at once.
-	return full && k.o.Ledger.Head().State.Erasures > s.Erasures, nil
+	return found == expireAtOnce && k.o.Ledger.Head().State.Erasures > s.Erasures, nil
 }
 
-// due finds what a rule lets go among the entries [from, end): leaf hashes by index, by
-// tag. full says that it stopped before the end.
-func (k *Keeper) due(ctx context.Context, head *ledger.Head, rule chain.Rule, millis int64, from, end uint64) (due map[chain.Hash]map[uint64]chain.Hash, full bool, err error) {
+// dueUntil returns the time that counts for what is due now, in milliseconds, and the
+// index before which entries are old enough for a rule.
+func (k *Keeper) dueUntil(head *ledger.Head, rule *chain.Rule) (millis int64, end uint64, err error) {
+	if rule.Period == chain.KeepForever {
+		return 0, 0, nil
+	}
+	s := &head.State
+	millis = chain.Millis(s.Millis, s.Wall, k.o.Now().Add(-k.o.late).UnixNano())
+	end, err = k.o.Ledger.IndexAt(millis - int64(rule.Period)*1000 + 1)
+	return millis, min(end, head.Size), err
+}
+
+// eachDue calls do with each of the entries [from, end) that a rule lets go, and its
+// leaf hash, until do returns false.
+func (k *Keeper) eachDue(ctx context.Context, head *ledger.Head, rule *chain.Rule, millis int64, from, end uint64, do func(*chain.Entry, chain.Hash) (more bool)) error {
 	held, err := k.holds(head)
 	if err != nil {
-		return nil, false, err
+		return err
 	}
-	due = map[chain.Hash]map[uint64]chain.Hash{}
 	rules := head.State.Rules()
-	found := 0
-	for ; from < end && found < expireAtOnce; from += lookAtOnce {
+	more := true
+	for ; from < end && more; from += lookAtOnce {
 		if err := ctx.Err(); err != nil {
-			return nil, false, err
+			return err
 		}
 		indexes := slices.Collect(chain.Indexes([]chain.Range{{From: from, To: min(from+lookAtOnce, end)}}))
 		err := k.o.Ledger.GetMany(indexes, func(leaf *chain.Leaf, hash chain.Hash) error {
 			e := &leaf.Entry
 			selected := e.Selected(hash)
-			if leaf.Payload == nil || !selected.Erasable() || found == expireAtOnce {
+			if leaf.Payload == nil || !selected.Erasable() || !more {
 				return nil // it is gone already
 			}
 			selected.Type = leaf.Type()
-			if rules.Lets(&rule, &selected, millis) != nil || slices.ContainsFunc(held, func(h chain.Hold) bool { return h.Covers(e.Workspace, e.Index) }) {
+			if rules.Lets(rule, &selected, millis) != nil || slices.ContainsFunc(held, func(h chain.Hold) bool { return h.Covers(e.Workspace, e.Index) }) {
 				return nil
 			}
-			if due[e.Workspace] == nil {
-				due[e.Workspace] = map[uint64]chain.Hash{}
-			}
-			due[e.Workspace][e.Index] = hash
-			found++
+			more = do(e, hash)
 			return nil
 		})
 		if err != nil {
-			return nil, false, err
+			return err
 		}
 	}
-	return due, found == expireAtOnce, nil
+	return nil
 }
 
 // holds returns what the holds that stand cover.

@@ -69,7 +69,9 @@ type Keeper struct {
 	o       Options
 	trimmer trimmer
 	expirer expirer
-	status  atomic.Pointer[TrimStatus]
+	// expireAsked is what Expire leaves for Run, which alone has the expirer.
+	expireAsked asking
+	status      atomic.Pointer[TrimStatus]
 }
 
 // New returns a keeper.
