@@ -101,6 +101,8 @@ func TestExpiredClean(t *testing.T) {
 // of one that is lawful.
 func TestForgedExpiries(t *testing.T) {
 	day := uint64(24 * 60 * 60)
+	var packs []brought
+	var did []string
 	mine := func(l *expired, r chain.Retention) chain.Retention { r.Workspace = l.Tag("ws_1"); return r }
 	for _, c := range []struct {
 		name string
@@ -200,9 +202,10 @@ func TestForgedExpiries(t *testing.T) {
 				c.want != proof.Clean && !slices.ContainsFunc(r.Findings, func(f proof.Found) bool { return f.Finding == c.want && *f.Index == by }) {
 				t.Errorf("verdict %s, want %s at %d: %+v %+v", r.Verdict, c.want, by, r.Findings, r.Notices)
 			}
-			agree(t, []brought{{files, l.VKey()}}, []string{c.name})
+			packs, did = append(packs, brought{files, l.VKey()}), append(did, c.name)
 		})
 	}
+	agree(t, packs, did)
 }
 
 // packed are the parts of a pack of all of the first workspace.
@@ -234,17 +237,17 @@ func TestForgedLawAgrees(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		for n := range uint64(16) {
+		for n := range uint64(10) {
 			r := rand.New(rand.NewPCG(n, at))
 			s := control.Statement
 			s.Body = slices.Clone(s.Body)
 			if n > 0 {
 				s.Body[r.IntN(len(s.Body))] ^= 1 << r.IntN(8)
 			}
-			if n > 12 {
+			if n > 7 {
 				s.Body = s.Body[:r.IntN(len(s.Body))]
 			}
-			if n == 12 {
+			if n == 7 {
 				s.Type = chain.ControlRetention
 			}
 			signer := l.Operator
@@ -283,4 +286,79 @@ func TestExpiredVerdictsAgree(t *testing.T) {
 		packs, did = append(packs, brought{b.files(t), b.VKey}), append(did, way)
 	}
 	agree(t, packs, did)
+}
+
+// TestForgedRules has the wrong keys, and the wrong roles, rule and release.
+func TestForgedRules(t *testing.T) {
+	var packs []brought
+	var did []string
+	for _, c := range []struct {
+		name    string
+		at      func(l *expired) uint64 // the statement's first entry
+		keeper  bool                    // signed by the ledger's key
+		change  func(body []byte)
+		want    proof.Finding
+		another bool // of another ledger
+	}{
+		{name: "a rule in another role", at: func(l *expired) uint64 { return l.rule }, change: func(body []byte) { body[1] = byte(chain.RoleEraser) }, want: proof.UnauthorisedControl},
+		{name: "a rule by the ledger's key", at: func(l *expired) uint64 { return l.rule }, keeper: true, want: proof.UnauthorisedControl},
+		{name: "a rule of another ledger", at: func(l *expired) uint64 { return l.rule }, another: true, want: proof.WrongLedger},
+		{name: "a rule for a time that is none", at: func(l *expired) uint64 { return l.rule }, change: func(body []byte) { body[len(body)-8] = 1 }, want: proof.MalformedEntry},
+		{name: "a rule once more", at: func(l *expired) uint64 { return l.rule }, want: proof.Clean},
+		{name: "a hold by the ledger's key", at: func(l *expired) uint64 { return l.hold }, keeper: true, want: proof.UnauthorisedControl},
+		{name: "a hold of a scope that is none", at: func(l *expired) uint64 { return l.hold }, change: func(body []byte) { body[32] = 3 }, want: proof.MalformedEntry},
+		{name: "a hold of what is gone", at: func(l *expired) uint64 { return l.hold }, want: proof.Clean},
+		{name: "a release by the ledger's key", at: func(l *expired) uint64 { return l.release }, keeper: true, want: proof.UnauthorisedControl},
+		{name: "a release of what was released", at: func(l *expired) uint64 { return l.release }, want: proof.Clean},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			l := newExpired(1)
+			control, err := l.Leaves[c.at(l)].Entry.Control()
+			if err != nil {
+				t.Fatal(err)
+			}
+			s, signer := control.Statement, l.Operator
+			s.Body, s.Number = slices.Clone(s.Body), l.Control
+			if c.change != nil {
+				c.change(s.Body)
+			}
+			if c.another {
+				s.Ledger[0] ^= 1
+			}
+			if c.keeper {
+				signer = l.Keeper
+			}
+			by := l.ForgeControl(s, signer)
+			b := packed(t, l)
+			if last := b.Erasures[len(b.Erasures)-1].Index; last != by {
+				t.Fatalf("the last line is of entry %d", last)
+			}
+			files := b.files(t)
+			r := verdict(t, zipped(t, files), l.VKey())
+			if r.Verdict != c.want || c.want != proof.Clean && *r.Findings[0].Index != by {
+				t.Errorf("verdict %s, want %s at %d: %+v", r.Verdict, c.want, by, r.Findings)
+			}
+			packs, did = append(packs, brought{files, l.VKey()}), append(did, c.name)
+		})
+	}
+	agree(t, packs, did)
+}
+
+// TestExpiredReport: a pack's page says of each payload that is gone by what it went.
+func TestExpiredReport(t *testing.T) {
+	l := newExpired(1)
+	c := contents(t, l.Ledger, "ws_1", l.Size(), 0, l.Head("ws_1", l.Size()).Count-1, kept)
+	for _, f := range unzipped(t, written(t, c)) {
+		if f.Name != pack.Report {
+			continue
+		}
+		for _, want := range []string{
+			fmt.Sprintf("Expired by control entry %d of ", l.by[0]), fmt.Sprintf(", under the retention rule in entry %d<", l.rule),
+			", under the retention rule in entry 0<", "Erased by the operator under control entry ",
+		} {
+			if !bytes.Contains(f.Data, []byte(want)) {
+				t.Errorf("the report lacks %q", want)
+			}
+		}
+	}
 }
