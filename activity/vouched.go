@@ -27,6 +27,9 @@ type Door struct {
 	// Format is [FormatEvent] where the record is a CloudEvent, which it is from fold
 	// version 2 on. Anything else that a door says there is passed over.
 	Format string `json:"format,omitzero"`
+	// Trace is for who looks at a frame, and is published where it has a Parent.
+	// [SplitVouched] passes over it, whatever a door says there.
+	Trace Trace `json:"trace,omitzero"`
 }
 
 // Vouched is a frame taken apart: {"door":{…},"record":…}. The raw slices alias
@@ -71,6 +74,15 @@ func AppendVouched(dst []byte, d Door, record []byte) []byte {
 			dst = append(dst, m.name...)
 			dst = appendString(dst, m.value)
 		}
+	}
+	if d.Trace.Parent != "" {
+		dst = append(dst, `,"trace":{"traceparent":`...)
+		dst = appendString(dst, d.Trace.Parent)
+		if d.Trace.State != "" {
+			dst = append(dst, `,"tracestate":`...)
+			dst = appendString(dst, d.Trace.State)
+		}
+		dst = append(dst, '}')
 	}
 	dst = append(dst, `},"record":`...)
 	dst = append(dst, record...)

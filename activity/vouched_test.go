@@ -15,7 +15,7 @@ func TestVouchedRoundTrip(t *testing.T) {
 	}{
 		"least": {Door{Grade: GradeAsserted}, `{}`, `{"door":{"grade":"asserted","producer":""},"record":{}}`},
 		"every member": {
-			Door{GradeVerified, "p", "e", "s", "192.0.2.1", "203.0.113.9", "q", FormatEvent},
+			Door{GradeVerified, "p", "e", "s", "192.0.2.1", "203.0.113.9", "q", FormatEvent, Trace{}},
 			`{"a":"\u00e9é"}`,
 			`{"door":{"grade":"verified","producer":"p","id":"e","subject":"s","remote_addr":"192.0.2.1","forwarded_for":"203.0.113.9","request_id":"q","format":"cloudevents"},"record":{"a":"\u00e9é"}}`,
 		},
@@ -89,7 +89,7 @@ func FuzzSplitVouched(f *testing.F) {
 			f.Add(body)
 		}
 	}
-	f.Add(AppendVouched(nil, Door{GradeVerified, "p", "", "s", "192.0.2.1", "203.0.113.9", "q", FormatEvent}, []byte(everything)))
+	f.Add(AppendVouched(nil, Door{GradeVerified, "p", "", "s", "192.0.2.1", "203.0.113.9", "q", FormatEvent, Trace{}}, []byte(everything)))
 	f.Fuzz(func(t *testing.T, body []byte) {
 		v, r := SplitVouched(body)
 		if r != nil {

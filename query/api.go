@@ -3,6 +3,7 @@ package query
 import (
 	"bytes"
 	"context"
+	"crypto/tls"
 	"log/slog"
 	"net/http"
 	"slices"
@@ -65,6 +66,8 @@ type Options struct {
 	// nil where nothing is, and the number that the next control statement has to have.
 	// nil: nothing is, and the ledger's own.
 	Hole func(ctx context.Context) (hole *Hole, control uint64)
+	// TLS is what connections are served by; nil: they are not encrypted.
+	TLS *tls.Config
 	// Access says who asks, and keeps what is theirs out of the caches on the way. nil:
 	// everybody may do everything.
 	Access *access.Gate
@@ -111,6 +114,7 @@ type API struct {
 	document document
 	hub      *hub
 	served   http.Handler
+	atOnce   uint64 // entries that user activity asks the indexes for at once
 
 	protection http.CrossOriginProtection
 }
@@ -146,7 +150,7 @@ func New(o Options) *API {
 		o.MaxBody = 16 << 20
 	}
 	problem.Install()
-	a := &API{o: o, mux: &routes{ServeMux: http.NewServeMux()}, opened: o.Ledger.Head().Size}
+	a := &API{o: o, mux: &routes{ServeMux: http.NewServeMux()}, opened: o.Ledger.Head().Size, atOnce: projections.MaxLimit}
 	a.cursors = newSealer(o.Ledger.ID())
 	for _, origin := range o.Origins {
 		if err := a.protection.AddTrustedOrigin(origin); err != nil {

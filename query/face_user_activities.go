@@ -119,10 +119,10 @@ func activitySchema(r huma.Registry) *huma.Schema {
 	}
 	properties["created_at"] = any("As it was recorded; else when it was.")
 	properties["modified_at"] = any("When it was last amended; else as it was recorded, or as created_at.")
-	r.Map()["UserActivity"] = &huma.Schema{
+	r.Map()["ModelActivity"] = &huma.Schema{
 		Type: huma.TypeObject, Description: "An activity of the user-activities model. All is optional, and of any JSON type.", AdditionalProperties: true, Properties: properties,
 	}
-	return &huma.Schema{Ref: schemaPrefix + "UserActivity"}
+	return &huma.Schema{Ref: schemaPrefix + "ModelActivity"}
 }
 
 func activitiesSchema(r huma.Registry) *huma.Schema {
@@ -131,7 +131,7 @@ func activitiesSchema(r huma.Registry) *huma.Schema {
 		"id": {Type: huma.TypeString}, "member": {Type: huma.TypeString}, "code": {Type: huma.TypeString, Enum: []any{"unreadable_date"}},
 	})
 	r.Map()["UserActivities"] = object("A page of activities.", []string{"useractivities", "flags", "total", "as_of"}, map[string]*huma.Schema{
-		"useractivities": {Type: huma.TypeArray, Items: &huma.Schema{Ref: schemaPrefix + "UserActivity"}, MaxItems: ptr(MaxLimit)},
+		"useractivities": {Type: huma.TypeArray, Items: &huma.Schema{Ref: schemaPrefix + "ModelActivity"}, MaxItems: ptr(MaxLimit)},
 		"flags":          {Type: huma.TypeArray, Items: flag},
 		"next_cursor":    {Type: huma.TypeString, Description: "Asks for the next page; absent on the last one.", MinLength: ptr(cursorText), MaxLength: ptr(cursorText)},
 		"total":          count("Activities that match, on all pages together."),

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"math"
 	"mime"
 	"net/http"
 	"reflect"
@@ -133,12 +134,14 @@ func (a *API) userActivity(w http.ResponseWriter, r *http.Request, f *filter) er
 	if len(asked.Users) > 0 || asked.Export != "" {
 		out.TotalRecords, indexes, err = a.sift(r.Context(), view, q, asked, skip, size)
 	} else {
-		out.TotalRecords, indexes, err = pageAt(r.Context(), view, q, skip, size)
+		out.TotalRecords, indexes, err = a.pageAt(r.Context(), view, q, skip, size)
 	}
 	if err != nil {
 		return err
 	}
-	if _, err = a.records(indexes, maxPage*16, func(e *chain.Entry, r *activity.Record) error {
+	// However large the records: their rows are small, and whoever counts pages by
+	// totalRecords would never see one that was left out.
+	if _, err = a.records(indexes, math.MaxInt, func(e *chain.Entry, r *activity.Record) error {
 		out.Rows = append(out.Rows, face.UserActivityRowOf(r, r.Type, occurredAt(e, r)))
 		return nil
 	}); err != nil {
@@ -204,7 +207,7 @@ func tooBroad() error {
 
 // pageAt answers how many entries match, and with those that stand behind the first
 // so many, newest first. What is far behind is found by counting hours, not entries.
-func pageAt(ctx context.Context, view *projections.View, q projections.Query, skip uint64, size int) (total uint64, indexes []uint64, err error) {
+func (a *API) pageAt(ctx context.Context, view *projections.View, q projections.Query, skip uint64, size int) (total uint64, indexes []uint64, err error) {
 	count, err := view.Count(ctx, q)
 	switch {
 	case err != nil:
@@ -214,7 +217,7 @@ func pageAt(ctx context.Context, view *projections.View, q projections.Query, sk
 	case skip >= count.N:
 		return count.N, nil, nil
 	}
-	if skip+uint64(size) > projections.MaxLimit {
+	if skip+uint64(size) > a.atOnce {
 		bounds := hours(q.OccurredFrom, q.OccurredTo)
 		counts, truncated, err := view.HistogramOccurred(ctx, q, bounds)
 		if err != nil {
@@ -230,7 +233,7 @@ func pageAt(ctx context.Context, view *projections.View, q projections.Query, sk
 		q.OccurredTo = bounds[i+1]
 	}
 	for want := skip + uint64(size); ; {
-		q.Limit = int(min(want, projections.MaxLimit))
+		q.Limit = int(min(want, a.atOnce))
 		page, err := view.Page(ctx, q)
 		if err != nil {
 			return 0, nil, err
@@ -263,10 +266,10 @@ func hours(from, to int64) []int64 {
 	return append(bounds, to)
 }
 
-// sift is [pageAt] for what stands in no index: a user is asked for as the actor
+// sift is [API.pageAt] for what stands in no index: a user is asked for as the actor
 // alone, and an export by its kind. It reads the records that the indexes find.
 func (a *API) sift(ctx context.Context, view *projections.View, q projections.Query, asked *face.UserActivityQuestion, skip uint64, size int) (total uint64, indexes []uint64, err error) {
-	q.Limit = projections.MaxLimit
+	q.Limit = int(a.atOnce)
 	for read := 0; ; {
 		page, err := view.Page(ctx, q)
 		if err != nil {
@@ -279,7 +282,7 @@ func (a *API) sift(ctx context.Context, view *projections.View, q projections.Qu
 			if err := ctx.Err(); err != nil {
 				return 0, nil, err
 			}
-			if _, err := a.records(chunk, 1<<62, func(e *chain.Entry, r *activity.Record) error {
+			if _, err := a.records(chunk, math.MaxInt, func(e *chain.Entry, r *activity.Record) error {
 				if !asked.Matches(r) {
 					return nil
 				}

@@ -96,6 +96,7 @@ func (it *item) append(b []byte, leaf *chain.Leaf, hash chain.Hash) ([]byte, err
 	if it.sentence && payload.record != nil && e.Kind != chain.KindRejection {
 		b = appendSentence(b, payload.record, payload.typ)
 	}
+	b = appendTrace(b, leaf, door)
 	if door != nil {
 		b = append(b, `,"door":`...)
 		b = append(b, door...)

@@ -127,6 +127,8 @@ func itemSchema() *huma.Schema {
 			"more":        {Type: huma.TypeBoolean, Enum: []any{true}, Description: "There are more amendments than are shown: the timeline with amends=ULID has them all."},
 			"modified_at": {Type: huma.TypeString, Format: "date-time", Description: "Of one record: when it was last amended; absent where it never was."},
 			"present":     {Type: huma.TypeObject, AdditionalProperties: true, Description: "Of one record that was amended: its data with the top-level members that the amendments' data give in their place, a later one's over an earlier one's. Absent where the record, or no amendment, has any. It is made of what was recorded; the records are the evidence."},
+			"trace_id":    {Type: huma.TypeString, Pattern: "^[0-9a-f]{32}$", Description: "The trace that the record belongs to (W3C Trace Context), by the door's trace or else the message's traceparent; absent where there is none, or not one valid one."},
+			"span_id":     {Type: huma.TypeString, Pattern: "^[0-9a-f]{16}$", Description: "The span that published it; with trace_id."},
 			"door":        {Type: huma.TypeObject, AdditionalProperties: true, Description: "What the door says that the record came through; absent where the producer published itself."},
 			"event":       {Type: huma.TypeObject, AdditionalProperties: true, Description: "The CloudEvent that tells the record, in the JSON event format; absent where the record was published as such."},
 			"record":      {Type: huma.TypeObject, AdditionalProperties: true, Description: "The record as it was published. A rejection has it when its payload is a JSON object within the bounds."},

@@ -190,6 +190,8 @@ type oneItem struct {
 	Compared  *bool          `json:"compared"`
 	Control   string         `json:"control"`
 	Sentence  *oneSentence   `json:"sentence"`
+	TraceID   string         `json:"trace_id"`
+	SpanID    string         `json:"span_id"`
 	Door      jsontext.Value `json:"door"`
 	Record    jsontext.Value `json:"record"`
 	Text      *string        `json:"text"`

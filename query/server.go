@@ -2,6 +2,7 @@ package query
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"log/slog"
 	"net"
@@ -47,6 +48,9 @@ type bounds struct {
 // serve is Serve with other bounds.
 func (a *API) serve(ctx context.Context, l net.Listener, b bounds) error {
 	l = netutil.LimitListener(l, b.connections)
+	if a.o.TLS != nil { // outermost: the server looks for TLS there, and for HTTP/2 in it
+		l = tls.NewListener(l, a.o.TLS)
+	}
 	srv := &http.Server{
 		Handler:           a,
 		ReadHeaderTimeout: b.header,

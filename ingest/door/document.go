@@ -55,7 +55,7 @@ func document(registry huma.Registry) *huma.Operation {
 			"In a batch each record has its own fate, and the good ones go on; when not one is a record the answer is 422.\n\n" +
 			"CloudEvents 1.0 are taken in binary, structured and batched mode where the ledger reads them (fold_version of /v1/ledger is 2 or more); each is published in the JSON event format, JSON data byte for byte. " +
 			"Who acted is named by the attributes authtype and authid, or the data is a record.\n\n" +
-			"A body may be encoded by gzip or zstd.\n\nScope: record.",
+			"A body may be encoded by gzip or zstd. A valid traceparent of the request (W3C Trace Context, version 00), and its tracestate, are kept with each record, as door.trace.\n\nScope: record.",
 		MaxBodyBytes: MaxBody,
 		Security:     []map[string][]string{{"bearer": {}}},
 		Parameters: []*huma.Param{

@@ -295,6 +295,7 @@ func seen(r *http.Request) activity.Door {
 		RemoteAddr:   r.RemoteAddr,
 		ForwardedFor: forwarded[:min(len(forwarded), maxAddress)],
 		RequestID:    problem.RequestID(r.Context()),
+		Trace:        activity.TraceOf(r.Header.Values("traceparent"), r.Header.Values("tracestate")),
 	}
 }
 

@@ -107,6 +107,8 @@ type Item struct {
 	Present    jsontext.Value `json:"present"`
 
 	Control string         `json:"control"`
+	TraceID string         `json:"trace_id"` // W3C Trace Context; "": not known
+	SpanID  string         `json:"span_id"`
 	Door    jsontext.Value `json:"door"`
 	Record  jsontext.Value `json:"record"` // as it was published
 	Text    string         `json:"text"`   // of a rejection whose payload is no JSON object

@@ -220,9 +220,6 @@ func (s *Service) start(ctx context.Context) error {
 	if s.http, err = net.Listen("tcp", s.o.Listen); err != nil {
 		return fmt.Errorf("can't listen for HTTP; choose another port with --listen (0 takes any free one): %w", err)
 	}
-	if s.tls != nil {
-		s.http = tls.NewListener(s.http, s.tls)
-	}
 	if err := s.begin(); err != nil {
 		return err
 	}

@@ -37,6 +37,8 @@ func Record(w io.Writer, i *client.Item) error {
 	line("stream time", i.StreamTime.Format(time.RFC3339Nano))
 	line("grade", i.Grade)
 	line("entry hash", i.EntryHash)
+	line("trace", i.TraceID)
+	line("span", i.SpanID)
 	if i.Erased != nil {
 		line("erased", fmt.Sprintf("%s, at %s, by entry %s", strings.TrimPrefix(erasedText(i), "ERASED "), i.Erased.At.Format(time.RFC3339Nano), i.Erased.Control))
 	}

@@ -141,3 +141,21 @@ func TestTimelineFits(t *testing.T) {
 		}
 	}
 }
+
+// TestRecordTrace: a record's trace and span are printed where it has them.
+func TestRecordTrace(t *testing.T) {
+	for _, id := range []string{"", "0af7651916cd43dd8448eb211c80319c"} {
+		i := item(t, `{}`, func(i *client.Item) { i.TraceID = id })
+		if id != "" {
+			i.SpanID = "b7ad6b7169203331"
+		}
+		var b strings.Builder
+		if err := Record(&b, &i); err != nil {
+			t.Fatal(err)
+		}
+		want := "trace        " + id + "\nspan         b7ad6b7169203331\n"
+		if got := b.String(); strings.Contains(got, want) != (id != "") || id == "" && strings.Contains(got, "\ntrace") {
+			t.Errorf("%q:\n%s", id, got)
+		}
+	}
+}
