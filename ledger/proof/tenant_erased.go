@@ -10,7 +10,7 @@ import (
 	"annals/ledger/chain"
 )
 
-// Of what is gone, docs/format/pack.md has the checks (32 to 37).
+// Of what is gone, docs/format/pack.md has the checks (32 to 38).
 
 // tenantErasure is an erasure that the checkpoint covers and the keys in force carry.
 type tenantErasure struct {
@@ -58,8 +58,12 @@ func (v *tenancy) erasure(k *KeyEntry, law *law) (*chain.Erase, *chain.Entry, er
 		return nil, nil, err
 	}
 	if t := c.Statement.Type; t != chain.ControlErase && t != chain.ControlExpire {
-		if _, err := v.History.signed(k); err != nil {
+		roster, err := v.History.signed(k)
+		if err != nil {
 			return nil, nil, err
+		}
+		if r, err := chain.ParseRetention(c.Statement.Body); t == chain.ControlRetention && err == nil && r.Role != roster.Eraser() {
+			return nil, nil, &Fault{Finding: UnauthorisedControl, Err: fmt.Errorf("it says that the role %s signs it; there that was %s", r.Role, roster.Eraser())}
 		}
 		switch err := law.take(k.Index, &c.Statement); {
 		case errors.Is(err, errNotStanding):

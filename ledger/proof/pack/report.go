@@ -154,7 +154,10 @@ func readStub(l *proof.Line, by *chain.Entry) *saying {
 	}
 	s := sayingOf(&e, l)
 	s.Sentence = fmt.Sprintf("Gone: control entry %d of %s destroyed what was published", by.Index, instant(by))
-	if erase, ok := by.Erases(); ok {
+	switch erase, ok := by.Erases(); {
+	case ok && erase.Rule != chain.NoRef:
+		s.Sentence = fmt.Sprintf("Expired by control entry %d of %s, under the retention rule in entry %d", by.Index, instant(by), erase.Rule)
+	case ok:
 		s.Sentence = fmt.Sprintf("Erased by the %s under control entry %d of %s: %s", erase.Role, by.Index, instant(by), erase.Reason)
 	}
 	return s

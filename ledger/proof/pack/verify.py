@@ -35,7 +35,8 @@ FINDINGS = [
     ("trailing_bytes", 16), ("workspace_chain_broken", 17), ("hole", 18),
     ("bad_signature", 19), ("unknown_key", 20), ("unauthorised_control", 21),
     ("clock", 22), ("false_duplicate", 23), ("forked", 24),
-    ("root_mismatch", 25), ("tail_unproven", 31), ("witness_quorum_not_met", 36), ("altered_payload", 26),
+    ("root_mismatch", 25), ("tail_unproven", 31), ("witness_quorum_not_met", 36),
+    ("hold_violated", 35), ("expired_early", 34), ("altered_payload", 26),
     ("payload_missing", 27), ("erasure_incomplete", 33), ("tree_damaged", 28), ("unsupported", 29),
     ("inconclusive", 1),
 ]
@@ -732,6 +733,7 @@ ED25519, MLDSA = 1, 2
 ROOT, LEDGER, OPERATOR, ERASER, CHECKPOINT, HEADS = 1, 2, 4, 8, 16, 32
 ROLES = {ROOT: "root", LEDGER: "ledger", OPERATOR: "operator", ERASER: "eraser", CHECKPOINT: "checkpoint", HEADS: "heads"}
 GENESIS_TYPE, MARK_TYPE, KEY_TYPE, ERASE_TYPE = 1, 3, 4, 7
+EXPIRE_TYPE, RETENTION_TYPE, HOLD_TYPE, RELEASE_TYPE = 8, 9, 10, 11
 PROOF = array(digest)
 
 
@@ -1201,62 +1203,157 @@ def read_lines(folder, pack, checkpoint, report):
     return lines, True
 
 
-# --- erasures.jsonl (pack.md; control.md, 7) -------------------------------
+# --- erasures.jsonl (pack.md; control.md, 7 to 11) -------------------------
 
 REASONS = ("", "request", "order", "mistake", "secret", "contract")
+NAMES = {ERASE_TYPE: "erasure", EXPIRE_TYPE: "expiry", RETENTION_TYPE: "retention rule", HOLD_TYPE: "hold", RELEASE_TYPE: "release"}
+TYPE = re.compile(rb"(?!_\Z)[A-Za-z0-9_.-]{1,128}")
+
+
+def read_ranges(r):
+    """[(first, behind the last)], ascending; what parses has one form."""
+    def varint():
+        n = shift = 0
+        while True:
+            byte = r.number(1)
+            n |= (byte & 0x7f) << shift
+            if byte < 0x80:
+                if n > NONE or byte == 0 and shift:
+                    raise Form("a number is too large or not in its shortest form")
+                return n
+            shift += 7
+            if shift > 63:
+                raise Form("a number is too large")
+
+    ranges, after, total = [], 0, 0
+    for _ in range(varint()):
+        skip, more = varint(), varint()
+        first, total = after + skip, total + more + 1
+        if total > 1 << 16 or first + more + 1 >= NONE:
+            raise Form("it selects too much")
+        ranges.append((first, first + more + 1))
+        after = first + more + 2
+    if not ranges:
+        raise Form("it selects nothing")
+    return ranges
+
+
+def selects(ranges, index):
+    return any(first <= index < behind for first, behind in ranges)
 
 
 class Erasure:
-    """What a control entry erased. Its body must parse; whether it counts is for others."""
+    """What a control entry erased, or let expire. Its body must parse; whether it counts
+    is for others."""
 
     def __init__(self, entry, statement):
-        r, self.index = Reader(statement.body), entry.index
-        try:
-            self.role, self.reason, rule = r.number(2), r.number(2), r.number(8)
-            self.tag, part, parts = r.take(32), r.number(2), r.number(2)
-            selection, self.leaves = r.take(32), r.take(32)
-            self.ranges = self.read_ranges(r)
-            r.end()
-            if self.role not in (ERASER, OPERATOR) or self.reason == 0 or rule != NONE or part >= parts:
-                raise Form("its role, reason, rule or part cannot be")
-            if parts == 1 and selection != self.leaves or not self.ranges:
-                raise Form("it selects nothing, or its one part is not all")
-        except Form as e:
-            raise Fault("malformed_entry", f"the erasure: {e}", entry.index) from None
-        self.taken = 0
-
-    @staticmethod
-    def read_ranges(r):
-        """[(first, behind the last)], ascending; what parses has one form."""
-        def varint():
-            n = shift = 0
-            while True:
-                byte = r.number(1)
-                n |= (byte & 0x7f) << shift
-                if byte < 0x80:
-                    if n > NONE or byte == 0 and shift:
-                        raise Form("a number is too large or not in its shortest form")
-                    return n
-                shift += 7
-                if shift > 63:
-                    raise Form("a number is too large")
-
-        ranges, after, total = [], 0, 0
-        for _ in range(varint()):
-            skip, more = varint(), varint()
-            first, total = after + skip, total + more + 1
-            if total > 1 << 16 or first + more + 1 >= NONE:
-                raise Form("it selects too much")
-            ranges.append((first, first + more + 1))
-            after = first + more + 2
-        return ranges
-
-    def selects(self, index):
-        return any(first <= index < behind for first, behind in self.ranges)
+        r, self.index, self.ms = Reader(statement.body), entry.index, entry.ms
+        self.expires = statement.type == EXPIRE_TYPE
+        self.role, self.reason, self.rule = r.number(2), r.number(2), r.number(8)
+        self.tag, part, parts = r.take(32), r.number(2), r.number(2)
+        selection, self.leaves = r.take(32), r.take(32)
+        self.ranges = read_ranges(r)
+        r.end()
+        if self.role not in ((LEDGER,) if self.expires else (ERASER, OPERATOR)) or part >= parts:
+            raise Form("its role or part cannot be")
+        if (self.reason == 0) != self.expires or (self.rule != NONE) != self.expires:
+            raise Form("its reason or rule cannot be")
+        if parts == 1 and selection != self.leaves:
+            raise Form("its one part is not all")
+        self.taken, self.rules, self.holds, self.unlawful = 0, [], [], False
 
     def takes(self, entry):
         """Whether it covers the entry: selected, or a duplicate before it of what is."""
-        return self.selects(entry.index) or (entry.kind == DUPLICATE and entry.index < self.index and self.selects(entry.ref))
+        return selects(self.ranges, entry.index) or (
+            entry.kind == DUPLICATE and entry.index < self.index and selects(self.ranges, entry.ref))
+
+    def forbidden(self, entry):
+        """The finding, and why, that a rule or hold of those shown keeps an entry that it
+        selects; or None. What type a record had is not known: it was in the payload."""
+        for hold in self.holds:
+            if hold.tag == entry.tag and (hold.ranges is None or selects(hold.ranges, entry.index)):
+                return "hold_violated", f"has entry {entry.index} destroyed, which hold {hold.number} in entry {hold.index} keeps"
+        if not self.expires:
+            return None
+        rule = next((rule for rule in self.rules if rule.index == self.rule), None)
+        if rule is None:
+            why = f"no rule that stood there is shown in entry {self.rule}"
+        elif not rule.matches(entry):
+            why = f"the rule in entry {rule.index} is not for it"
+        elif rule.period == NONE:
+            why = f"the rule in entry {rule.index} keeps it for ever"
+        elif entry.ms + rule.period * 1000 > self.ms:
+            why = f"its id's time is {entry.ms} ms, the expiry's {self.ms}, and the rule in entry {rule.index} keeps it for {rule.period} s"
+        else:
+            first = next((other for other in self.rules if other.matches(entry) and other.shadows(rule)), None)
+            if first is None:
+                return None
+            why = f"the rule in entry {first.index} goes before that in entry {rule.index}"
+        return "expired_early", f"lets entry {entry.index} expire: {why}"
+
+
+class Rule:
+    """A retention rule: its statement's body, which stands in the entry at index."""
+
+    def __init__(self, index, body):
+        r, self.index = Reader(body), index
+        self.role, self.scope, self.tag, self.what = r.number(2), r.number(1), r.take(32), r.number(1)
+        self.types, self.period = r.sized(2), r.number(8)
+        r.end()
+        self.stem, self.many = (self.types[:-1], True) if self.types.endswith(b"*") else (self.types, False)
+        if self.role not in (ERASER, OPERATOR) or self.scope not in (1, 2) or self.what not in (1, 2):
+            raise Form("its role, scope or what it is for cannot be")
+        if self.scope == 2 and self.tag != ZEROS or self.period > 10_000_000_000 and self.period != NONE:
+            raise Form("its workspace or period cannot be")
+        if self.what == 2 and self.types or self.what == 1 and self.types != b"*" and not TYPE.fullmatch(self.stem):
+            raise Form("its types cannot be")
+        self.same = (self.scope, self.tag, self.what, self.types)
+
+    def matches(self, entry):
+        """Whether it is for such an entry; of the type nothing is asked."""
+        return (self.scope == 2 or self.tag == entry.tag) and entry.kind in ((RECORD, CONFLICT) if self.what == 1 else (REJECTION,))
+
+    def shadows(self, other):
+        """Whether it goes before another rule, for every type that the other is for."""
+        if (self.scope, -len(self.stem), self.many) >= (other.scope, -len(other.stem), other.many):
+            return False
+        return other.stem.startswith(self.stem) if self.many else self.types == other.types
+
+
+class Hold:
+    def __init__(self, index, statement):
+        r, self.index, self.number, self.ranges = Reader(statement.body), index, statement.number, None
+        self.tag, scope = r.take(32), r.number(1)
+        if scope not in (1, 2):
+            raise Form("its scope cannot be")
+        if scope == 2:
+            r.take(32)  # leaves: of entries that may not be here
+            self.ranges = read_ranges(r)
+        r.end()
+
+
+class Law:
+    """The rules and holds that stand, as far as they are shown."""
+
+    def __init__(self):
+        first = struct.pack(">HB32sBHQ", OPERATOR, 2, ZEROS, 2, 0, 2592000)
+        self.rules, self.holds = [Rule(0, first)], []
+
+    def take(self, entry, statement, due):
+        """What a rule, a hold or a release makes of it. What it ends may not be shown."""
+        if statement.type == RETENTION_TYPE:
+            rule = Rule(entry.index, statement.body)
+            if rule.role != due:
+                raise Fault("unauthorised_control", f"it says that the role {ROLES[rule.role]} signs it; there that was {ROLES[due]}")
+            self.rules = [old for old in self.rules if old.same != rule.same] + ([rule] if rule.period else [])
+        elif statement.type == HOLD_TYPE:
+            self.holds = self.holds + [Hold(entry.index, statement)]
+        else:
+            r = Reader(statement.body)
+            number = r.number(8)
+            r.end()
+            released = next((hold for hold in self.holds if hold.number == number), None)
+            self.holds = [hold for hold in self.holds if hold is not released]
 
 
 class Erasures:
@@ -1273,7 +1370,8 @@ class Erasures:
 
 
 def read_erasures(folder, pack, history, checkpoint, report):
-    """Checks 32 to 34: the control entries that say by what payloads are gone."""
+    """Checks 32 to 34: the control entries that say by what payloads are gone, and what
+    governs these."""
     out, rows = Erasures(), []
     if not os.path.lexists(os.path.join(folder, "erasures.jsonl")):
         return out
@@ -1297,41 +1395,54 @@ def read_erasures(folder, pack, history, checkpoint, report):
     except OSError as e:
         report.add("inconclusive", f"erasures.jsonl: {e.strerror}")
         out.whole = False
+    law = Law()
     for row in rows:
         try:
-            out.good.append(judge_erasure(row, pack, history, checkpoint))
+            erasure = judge_erasure(row, law, pack, history, checkpoint)
+            if erasure is not None:
+                out.good.append(erasure)
         except Fault as f:
             report.add(f.finding, f"erasures.jsonl: {f.detail}", row["index"])
             out.refused.add(row["index"])
     return out
 
 
-def judge_erasure(row, pack, history, checkpoint):
-    """One erasure that the checkpoint covers and the keys in force carry."""
+def judge_erasure(row, law, pack, history, checkpoint):
+    """An erasure or expiry that the checkpoint covers and the keys in force carry, with
+    the law that stands at it. None for what the law itself is made of."""
     if history is None or checkpoint is None:
         raise Fault("inconclusive", "without a checkpoint and its keys nothing says that it was recorded")
     entry = Entry(row["entry"])
-    if entry.kind != CONTROL or entry.code != ERASE_TYPE or entry.index != row["index"]:
-        raise Fault("malformed_entry", "it is not the erasure at its index")
-    st = Statement(entry)
+    if entry.kind != CONTROL or entry.code not in NAMES or entry.index != row["index"]:
+        raise Fault("malformed_entry", "it is no erasure at its index, and nothing that governs one")
+    st, name = Statement(entry), NAMES[entry.code]
     if inclusion_root(leaf_hash(row["entry"]), entry.index, checkpoint.size, row["proof"]) != checkpoint.root:
         raise Fault("root_mismatch", "the entry and its proof do not lead to the checkpoint's root")
-    due = ERASER if any(k.roles & ERASER and k.first <= entry.index for k in history.keys) else OPERATOR
-    history.signed(st, entry.index, due, "an erasure")
-    erasure = Erasure(entry, st)
+    eraser = ERASER if any(k.roles & ERASER and k.first <= entry.index for k in history.keys) else OPERATOR
+    due = {EXPIRE_TYPE: LEDGER, HOLD_TYPE: OPERATOR, RELEASE_TYPE: OPERATOR}.get(st.type, eraser)
+    history.signed(st, entry.index, due, f"the {name}")
     if st.ledger != history.ledger:
         raise Fault("wrong_ledger", "it was signed for another ledger")
+    try:
+        if st.type not in (ERASE_TYPE, EXPIRE_TYPE):
+            law.take(entry, st, due)
+            return None
+        erasure = Erasure(entry, st)
+    except Form as e:
+        raise Fault("malformed_entry", f"the {name}: {e}", entry.index) from None
     if erasure.role != due:
         raise Fault("unauthorised_control", f"it says that the role {ROLES[erasure.role]} signs it; there that was {ROLES[due]}")
     if st.size > entry.index or erasure.ranges[-1][1] > st.size:
         raise Fault("unauthorised_control", "it selects what its signer cannot have seen")
     if erasure.tag != pack["tag"]:
         raise Fault("unauthorised_control", "it erases entries of another workspace")
+    erasure.rules, erasure.holds = law.rules, law.holds
     return erasure
 
 
 def settle_erasures(erasures, slots, pack, report):
-    """Check 37: that what they select is what their signer saw; and what they took."""
+    """Checks 37 and 38: that what they select is what their signer saw, and that rules and
+    holds let it go; and what they took."""
     lines = list(slots.values())
     if len(slots) != pack["last"] - pack["first"] + 1 or any(line.altered or line.fault for line in lines):
         return  # what is selected may be what is not here
@@ -1348,15 +1459,22 @@ def settle_erasures(erasures, slots, pack, report):
                 fault = f"entry {index}, which it selects, is none of the workspace's"
                 break
             elif line.entry.kind not in (RECORD, CONFLICT, REJECTION) and not (
-                    line.entry.kind == CONTROL and line.entry.code in (4, 6, 7)):
+                    line.entry.kind == CONTROL and line.entry.code in (4, 6, 7, 9, 10, 11)):
                 fault = f"entry {index}, which it selects, is not erased by itself"
                 break
             else:
                 hashed.update(struct.pack(">Q", index) + line.leaf)
+                forbidden = None if e.unlawful else e.forbidden(line.entry)
+                if forbidden is not None:
+                    e.unlawful = True  # the first entry is enough
+                    report.add(forbidden[0], f"control entry {e.index} {forbidden[1]}", e.index)
         if fault is None and not outside and hashed.digest() != e.leaves:
             fault = "the entries that it selects are not those that its signer saw"
         if fault is not None:
             report.add("unauthorised_control", f"the erasure in entry {e.index}: {fault}", e.index)
+        elif e.taken and e.expires:
+            report.notice("expired", f"control entry {e.index} let expire what {e.taken} of the workspace's entries held, "
+                          f"under the rule in entry {e.rule}", e.index)
         elif e.taken:
             reason = REASONS[e.reason] if e.reason < len(REASONS) else f"reason {e.reason}"
             report.notice("erased", f"control entry {e.index}, signed by the {ROLES[e.role]}, erased what {e.taken} "
@@ -1512,7 +1630,7 @@ def check_gone(line, erasures, report):
 
 
 def check_entries(lines, whole_file, pack, history, head, mark, erasures, report):
-    """Checks 8 to 37, on the lines of entries.jsonl."""
+    """Checks 8 to 38, on the lines of entries.jsonl."""
     for line in lines:
         line.erased = None if line.entry is None else erasures.by(line.entry)
         if line.erased is not None and not line.has_payload:

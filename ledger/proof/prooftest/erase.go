@@ -11,6 +11,18 @@ import (
 // of the control entry.
 func (l *Ledger) Erase(workspace string, indexes ...uint64) uint64 {
 	l.Fold()
+	e := l.selection(workspace, indexes)
+	before := l.state.Erasures
+	l.Stream.Erase(l.Size(), l.Root(l.Size()), e, "by Erin")
+	l.Fold()
+	if l.state.Erasures != before+1 {
+		panic("prooftest: the erasure was rejected")
+	}
+	return l.Size() - 1
+}
+
+// selection is the erasure of entries of a workspace on request.
+func (l *Ledger) selection(workspace string, indexes []uint64) chain.Erase {
 	e := chain.Erase{
 		Role: l.state.Roster().Eraser(), Reason: chain.EraseRequest, Rule: chain.NoRef,
 		Workspace: l.Tag(workspace), Parts: 1, Ranges: chain.Ranges(slices.Values(indexes)),
@@ -19,13 +31,7 @@ func (l *Ledger) Erase(workspace string, indexes ...uint64) uint64 {
 		return l.Leaves[index].Hash, nil
 	})
 	e.Selection = e.Leaves
-	before := l.state.Erasures
-	l.Stream.Erase(l.Size(), l.Root(l.Size()), e, "by Erin")
-	l.Fold()
-	if l.state.Erasures != before+1 {
-		panic("prooftest: the erasure was rejected")
-	}
-	return l.Size() - 1
+	return e
 }
 
 // selected is what the fold has to know of what a message selects.
@@ -37,7 +43,10 @@ func (l *Ledger) selected(p *chain.Prepared) map[uint64]chain.Selected {
 	out := map[uint64]chain.Selected{}
 	for index := range chain.Indexes(e.Ranges) {
 		if index < l.Size() {
-			out[index] = l.Leaves[index].Entry.Selected(l.Leaves[index].Hash)
+			leaf := &l.Leaves[index]
+			selected := leaf.Entry.Selected(leaf.Hash)
+			selected.Type, selected.Gone = leaf.Type(), leaf.Payload == nil
+			out[index] = selected
 		}
 	}
 	return out
@@ -73,14 +82,29 @@ func (l *Ledger) Gone(e *chain.Entry, size uint64) (uint64, bool) {
 }
 
 // Erasures are the lines of the control entries that erased something of a
-// workspace, with their proofs in the tree of a size.
+// workspace, and of what governs them where one is an expiry, with their proofs in the
+// tree of a size.
 func (l *Ledger) Erasures(workspace string, size uint64) (out []proof.Line) {
+	var indexes []uint64
+	governed := false
 	for _, by := range l.erasures {
 		if erase, _ := l.Leaves[by].Entry.Erases(); by < size && (by >= l.state.Size || erase.Workspace == l.Tag(workspace)) {
-			line := proof.NewLine(&l.Leaves[by], false)
-			line.Proof = proof.Hashes64(l.Inclusion(by, size))
-			out = append(out, line)
+			indexes = append(indexes, by)
+			governed = governed || l.Leaves[by].Entry.Code == uint16(chain.ControlExpire)
 		}
+	}
+	if governed {
+		for i := range l.Leaves[:size] {
+			if governs(&l.Leaves[i].Entry) {
+				indexes = append(indexes, uint64(i))
+			}
+		}
+	}
+	slices.Sort(indexes)
+	for _, by := range indexes {
+		line := proof.NewLine(&l.Leaves[by], false)
+		line.Proof = proof.Hashes64(l.Inclusion(by, size))
+		out = append(out, line)
 	}
 	return out
 }
@@ -91,21 +115,11 @@ func (l *Ledger) ForgeErase(workspace string, index uint64, change func(s *chain
 	if len(signers) == 0 {
 		signers = []chain.Signer{l.Operator}
 	}
-	e := chain.Erase{
-		Role: l.state.Roster().Eraser(), Reason: chain.EraseRequest, Rule: chain.NoRef,
-		Workspace: l.Tag(workspace), Parts: 1, Ranges: []chain.Range{{From: index, To: index + 1}},
-	}
-	e.Leaves, _ = chain.SelectionHash(l.ID, e.Workspace, e.Ranges, func(index uint64) (chain.Hash, error) { return l.Leaves[index].Hash, nil })
-	e.Selection = e.Leaves
+	e := l.selection(workspace, []uint64{index})
 	s := chain.Statement{Ledger: l.ID, Number: l.Control, Type: chain.ControlErase, Size: l.Size(), Root: l.Root(l.Size())}
 	change(&s, &e)
 	s.Body = e.Append(nil)
-	body, statement := chain.SealControl(s, nil, signers...), s.Append(nil)
-	block := body[5+len(statement) : len(body)-4]
-	entry := l.Leaves[l.erasures[0]].Entry
-	entry.Index = l.Size()
-	entry.Tail = tlv(tlv(nil, 1, statement), 2, block)
-	by := l.Forge(entry.Append(nil))
+	by := l.ForgeControl(s, signers...)
 	l.erasures = append(l.erasures, by)
 	for i := range l.Leaves {
 		if leaf := &l.Leaves[i]; leaf.Entry.Index == index || leaf.Entry.Kind == chain.KindDuplicate && leaf.Entry.Ref == index {
@@ -113,6 +127,21 @@ func (l *Ledger) ForgeErase(workspace string, index uint64, change func(s *chain
 		}
 	}
 	return by
+}
+
+// ForgeControl puts a control entry into the tree that no fold judged, with the time of
+// the last one.
+func (l *Ledger) ForgeControl(s chain.Statement, signers ...chain.Signer) uint64 {
+	body, statement := chain.SealControl(s, nil, signers...), s.Append(nil)
+	block := body[5+len(statement) : len(body)-4]
+	last := len(l.Leaves) - 1
+	for l.Leaves[last].Entry.Kind != chain.KindControl {
+		last--
+	}
+	entry := l.Leaves[last].Entry
+	entry.Index, entry.Code, entry.Sequence = l.Size(), uint16(s.Type), l.Next
+	entry.Tail = tlv(tlv(nil, 1, statement), 2, block)
+	return l.Forge(entry.Append(nil))
 }
 
 func tlv(dst []byte, n byte, value []byte) []byte {

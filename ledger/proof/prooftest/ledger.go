@@ -71,7 +71,7 @@ func (l *Ledger) Fold() {
 				p.Items[i].Know(chain.OriginalOf(index, l.Leaves[index].Payload))
 			}
 		}
-		known := chain.Known{Heads: l.heads, Selected: l.selected(&p)}
+		known := chain.Known{Heads: l.heads, Selected: l.selected(&p), Holds: l.held()}
 		if size, needed := p.Condition(); needed && size <= l.Size() {
 			known.Roots = map[uint64]chain.Hash{size: l.Root(size)}
 			known.Reached = map[uint64]uint64{size: l.reached(size)}

@@ -247,8 +247,20 @@ func TestGatherFromALiar(t *testing.T) {
 	}
 }
 
+// ledgerHead is the ledger that a statement speaks of.
+type ledgerHead struct {
+	size uint64
+	root chain.Hash
+}
+
 // erase has entries of ws_7 erased, and says by which entry.
 func (s *site) erase(indexes ...uint64) uint64 {
+	s.t.Helper()
+	return s.destroy(func(head *ledgerHead, e chain.Erase) { s.stream.Erase(head.size, head.root, e, "by Erin") }, indexes...)
+}
+
+// destroy has entries of ws_7 destroyed by what is published, and says by which entry.
+func (s *site) destroy(publish func(head *ledgerHead, e chain.Erase), indexes ...uint64) uint64 {
 	s.t.Helper()
 	s.settle()
 	head := s.ledger.Head()
@@ -265,7 +277,7 @@ func (s *site) erase(indexes ...uint64) uint64 {
 		s.t.Fatal(err)
 	}
 	e.Selection = e.Leaves
-	s.stream.Erase(head.Size, head.Root, e, "by Erin")
+	publish(&ledgerHead{head.Size, head.Root}, e)
 	s.settle()
 	s.sign()
 	return s.ledger.Head().Size - 1
