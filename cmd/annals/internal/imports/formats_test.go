@@ -72,7 +72,11 @@ func print(items []Item, err error) string {
 func TestMappings(t *testing.T) {
 	var got strings.Builder
 	for _, c := range []struct{ format, file string }{
-		{"cloudtrail", "cloudtrail.json"}, {"csv", "crm.csv"}, {"jsonl", "records.jsonl"}, {"ocsf", "ocsf.json"}, {"user_activity_log", "user_activity_log.json"},
+		{"cloudtrail", "cloudtrail.json"},
+		{"csv", "crm.csv"},
+		{"jsonl", "records.jsonl"},
+		{"ocsf", "ocsf.json"},
+		{"user_activity_log", "user_activity_log.json"},
 		{"useractivities", "useractivities.json"},
 	} {
 		text, err := os.ReadFile(filepath.Join(samples, c.file))
