@@ -152,6 +152,9 @@ func (a *app) runErase(ctx context.Context, f *eraseFlags) error {
 			return err
 		}
 		answer, err := submitErase(ctx, c, at, s, e, words, signers)
+		if held, _ := chain.Reason(uint16(chain.CodeHeld)); err != nil && answer.Code == held {
+			return fmt.Errorf("part %d of %d: %w: a hold keeps some of what it selects; `annals hold list --workspace %s` shows which, and it has to be released first", part+1, len(s.Parts), err, f.workspace)
+		}
 		if err != nil {
 			return fmt.Errorf("part %d of %d: %w; run it again for what is left", part+1, len(s.Parts), err)
 		}
