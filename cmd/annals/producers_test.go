@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -82,6 +83,13 @@ func (u *unwilling) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
+// seen returns what came so far, each request with its token.
+func (u *unwilling) seen() (bodies, tokens []string) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	return slices.Clone(u.bodies), slices.Clone(u.tokens)
+}
+
 // TestProducers runs the programs of docs/producers.md against a server that fails once,
 // and once loses its answer: each has recorded one record, under one id, in the end.
 func TestProducers(t *testing.T) {
@@ -123,8 +131,9 @@ func TestProducers(t *testing.T) {
 			if err != nil {
 				t.Fatalf("%v: %s", err, out)
 			}
-			if len(before.bodies) != 3 || before.bodies[0] != before.bodies[1] || before.bodies[1] != before.bodies[2] || before.tokens[2] != "Bearer a-token" {
-				t.Errorf("it sent %q with %q", before.bodies, before.tokens)
+			bodies, tokens := before.seen()
+			if len(bodies) != 3 || bodies[0] != bodies[1] || bodies[1] != bodies[2] || tokens[2] != "Bearer a-token" {
+				t.Errorf("it sent %q with %q", bodies, tokens)
 			}
 			awaitTotal(t, c, workspace, 1)
 			page, err := c.Timeline(t.Context(), workspace, reading.Query{})
@@ -139,9 +148,9 @@ func TestProducers(t *testing.T) {
 				t.Errorf("it prints %q, and the record was there already", out)
 			}
 			// What is no record is not sent again, and the program fails and says why.
-			sent := len(before.bodies)
-			if out, err := run(""); err == nil || !strings.Contains(out, "missing_actor_id") || len(before.bodies) != sent+1 {
-				t.Errorf("nobody acted: %v, %d tries, %s", err, len(before.bodies)-sent, out)
+			out, err = run("")
+			if again, _ := before.seen(); err == nil || !strings.Contains(out, "missing_actor_id") || len(again) != len(bodies)+1 {
+				t.Errorf("nobody acted: %v, %d tries, %s", err, len(again)-len(bodies), out)
 			}
 		})
 	}
