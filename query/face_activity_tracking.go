@@ -101,25 +101,14 @@ func (a *API) tracking(w http.ResponseWriter, r *http.Request, f *filter) error 
 	if err := f.tracked(); err != nil {
 		return err
 	}
-	view, moment, after, err := a.look(r.Context(), f)
+	found, err := a.sheet(r.Context(), f)
 	if err != nil {
 		return err
 	}
-	defer view.Close()
-	q, none, err := a.question(view, f, moment.size)
-	if err != nil {
-		return err
-	}
-	q.After = after
-	var found selected
-	if !none {
-		if found, err = a.selected(r.Context(), view, q); err != nil {
-			return err
-		}
-	}
+	defer found.view.Close()
 	page := TrackingPage{
-		Events: []face.TrackingRow{}, Total: found.total.N, Truncated: found.Truncated || found.total.Truncated,
-		AsOf: Moment{moment.size, moment.root.String()},
+		Events: []face.TrackingRow{}, Total: found.total.N, Truncated: found.cut(),
+		AsOf: Moment{found.moment.size, found.moment.root.String()},
 	}
 	shown, err := a.records(found.Indexes, maxPage, func(e *chain.Entry, r *activity.Record) error {
 		row := face.TrackingRowOf(r, r.Type)
@@ -134,10 +123,7 @@ func (a *API) tracking(w http.ResponseWriter, r *http.Request, f *filter) error 
 	if shown < len(found.Indexes) {
 		found.More, found.Last = true, projections.Position{Index: found.Indexes[shown-1]}
 	}
-	if found.More {
-		found.Last.Occurred = 0
-		page.Next = a.cursors.seal(position{size: moment.size, after: found.Last}, f)
-	}
+	page.Next = a.next(found, f)
 	return writeJSON(w, &page)
 }
 

@@ -155,22 +155,11 @@ func (a *API) activities(w http.ResponseWriter, r *http.Request, f *filter) erro
 	if err := f.ofActivities(); err != nil {
 		return err
 	}
-	view, moment, after, err := a.look(r.Context(), f)
+	found, err := a.sheet(r.Context(), f)
 	if err != nil {
 		return err
 	}
-	defer view.Close()
-	q, none, err := a.question(view, f, moment.size)
-	if err != nil {
-		return err
-	}
-	q.After = after
-	var found selected
-	if !none {
-		if found, err = a.selected(r.Context(), view, q); err != nil {
-			return err
-		}
-	}
+	defer found.view.Close()
 	type flag struct {
 		ID     string `json:"id"`
 		Member string `json:"member"`
@@ -179,7 +168,7 @@ func (a *API) activities(w http.ResponseWriter, r *http.Request, f *filter) erro
 	flags := []flag{}
 	b, read := []byte(`{"useractivities":[`), 0
 	start := len(b)
-	err = a.activitiesAt(r.Context(), view, found.Indexes, moment.size, func(one *oneActivity) error {
+	err = a.activitiesAt(r.Context(), found.view, found.Indexes, found.moment.size, func(one *oneActivity) error {
 		if len(b) > maxPage {
 			return errFull
 		}
@@ -208,13 +197,9 @@ func (a *API) activities(w http.ResponseWriter, r *http.Request, f *filter) erro
 		return err
 	}
 	b = append(append(b, `],"flags":`...), text...)
-	if found.More {
-		b = append(b, `,"next_cursor":"`...)
-		b = append(b, a.cursors.seal(position{size: moment.size, after: projections.Position{Index: found.Last.Index}}, f)...)
-		b = append(b, '"')
-	}
-	b = appendTotal(b, found.total.N, found.Truncated || found.total.Truncated)
-	b = appendMoment(b, moment)
+	b = appendNext(b, a.next(found, f))
+	b = appendTotal(b, found.total.N, found.cut())
+	b = appendMoment(b, found.moment)
 	w.Header().Set("Cache-Control", cacheControl)
 	return write(w, jsonMedia, append(b, '}'))
 }

@@ -139,25 +139,14 @@ func (a *API) feed(w http.ResponseWriter, r *http.Request, f *filter) error {
 	if err != nil {
 		return err
 	}
-	view, moment, after, err := a.look(r.Context(), f)
+	found, err := a.sheet(r.Context(), f)
 	if err != nil {
 		return err
 	}
-	defer view.Close()
-	q, none, err := a.question(view, f, moment.size)
-	if err != nil {
-		return err
-	}
-	q.After = after
-	var found selected
-	if !none {
-		if found, err = a.selected(r.Context(), view, q); err != nil {
-			return err
-		}
-	}
+	defer found.view.Close()
 	out := Feed{
-		Zone: zone.String(), Days: []FeedDay{}, Total: found.total.N, Truncated: found.Truncated || found.total.Truncated,
-		AsOf: Moment{moment.size, moment.root.String()},
+		Zone: zone.String(), Days: []FeedDay{}, Total: found.total.N, Truncated: found.cut(),
+		AsOf: Moment{found.moment.size, found.moment.root.String()},
 	}
 	shown, err := a.told(found.Indexes, f, zone, func(at time.Time, item *FeedItem) error {
 		if !item.keep(f.fields) {
@@ -174,19 +163,10 @@ func (a *API) feed(w http.ResponseWriter, r *http.Request, f *filter) error {
 	if err != nil {
 		return err
 	}
-	if shown < len(found.Indexes) { // then the page ends where one of fewer records would
-		q.Limit = shown
-		if found.Page, err = view.Page(r.Context(), q); err != nil {
-			return err
-		}
+	if err := found.endAt(r.Context(), shown); err != nil {
+		return err
 	}
-	if found.More {
-		p := position{size: moment.size, after: found.Last}
-		if f.order == projections.ByRecorded {
-			p.after.Occurred = 0
-		}
-		out.Next = string(a.cursors.seal(p, f))
-	}
+	out.Next = a.next(found, f)
 	body, err := json.Marshal(&out)
 	if err != nil {
 		return err
@@ -308,22 +288,12 @@ func (a *API) feedExport(w http.ResponseWriter, r *http.Request, f *filter) erro
 	if err != nil {
 		return err
 	}
-	view, moment, _, err := a.look(r.Context(), f)
+	f.limit = maxExport
+	found, err := a.sheet(r.Context(), f)
 	if err != nil {
 		return err
 	}
-	defer view.Close()
-	q, none, err := a.question(view, f, moment.size)
-	if err != nil {
-		return err
-	}
-	q.Limit = maxExport
-	var found selected
-	if !none {
-		if found, err = a.selected(r.Context(), view, q); err != nil {
-			return err
-		}
-	}
+	defer found.view.Close()
 	if found.More || found.Truncated {
 		return problem.Parameter("until", "too_broad", "an export has at most "+strconv.Itoa(maxExport)+" records, and these are more: give since and until, or other filters")
 	}

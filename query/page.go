@@ -23,23 +23,12 @@ type selected struct {
 
 // page answers one page of a timeline.
 func (a *API) page(w http.ResponseWriter, r *http.Request, f *filter) error {
-	view, moment, after, err := a.look(r.Context(), f)
+	found, err := a.sheet(r.Context(), f)
 	if err != nil {
 		return err
 	}
-	defer view.Close()
-	q, none, err := a.question(view, f, moment.size)
-	if err != nil {
-		return err
-	}
-	q.After = after
-	var found selected
-	if !none {
-		if found, err = a.selected(r.Context(), view, q); err != nil {
-			return err
-		}
-	}
-	if current(w, r, a.pageTag(f, &found)) {
+	defer found.view.Close()
+	if current(w, r, a.pageTag(f, &found.selected)) {
 		return nil
 	}
 	buffer := buffers.get()
@@ -50,23 +39,12 @@ func (a *API) page(w http.ResponseWriter, r *http.Request, f *filter) error {
 		return err
 	}
 	b = append(b, ']')
-	if shown < len(found.Indexes) { // then the page ends where one of fewer records would
-		q.Limit = shown
-		if found.Page, err = view.Page(r.Context(), q); err != nil {
-			return err
-		}
+	if err := found.endAt(r.Context(), shown); err != nil {
+		return err
 	}
-	if found.More {
-		p := position{size: moment.size, after: found.Last}
-		if f.order == projections.ByRecorded {
-			p.after.Occurred = 0
-		}
-		b = append(b, `,"next_cursor":"`...)
-		b = append(b, a.cursors.seal(p, f)...)
-		b = append(b, '"')
-	}
-	b = appendTotal(b, found.total.N, found.Truncated || found.total.Truncated)
-	b = appendMoment(b, moment)
+	b = appendNext(b, a.next(found, f))
+	b = appendTotal(b, found.total.N, found.cut())
+	b = appendMoment(b, found.moment)
 	b = append(b, '}')
 	*buffer = b
 	return write(w, jsonMedia, b)

@@ -52,12 +52,12 @@ func (s *Service) scrub(ctx context.Context) error {
 
 // scrubOnce completes the erasures that can be, and says why others wait.
 func (s *Service) scrubOnce(ctx context.Context, written map[uint64]bool) (waits string, err error) {
-	todo, err := s.ledger.Unscrubbed()
-	if err != nil || len(todo) == 0 {
+	unscrubbed, err := s.ledger.Unscrubbed()
+	if err != nil || len(unscrubbed) == 0 {
 		return "", err
 	}
 	var files []uint64
-	for _, index := range todo {
+	for _, index := range unscrubbed {
 		if !written[index] {
 			files = append(files, index)
 		}
@@ -76,7 +76,7 @@ func (s *Service) scrubOnce(ctx context.Context, written map[uint64]bool) (waits
 		}
 	}
 	var done []uint64
-	for _, index := range todo {
+	for _, index := range unscrubbed {
 		waits, err := s.eraseMessages(ctx, index)
 		if err != nil {
 			return "", err

@@ -112,11 +112,11 @@ func holding(t *testing.T, dir, text string) (found []string) {
 func scrubbed(t *testing.T, s *Service) {
 	t.Helper()
 	eventually(t, "what was erased is removed from the files", func() bool {
-		todo, err := s.ledger.Unscrubbed()
+		unscrubbed, err := s.ledger.Unscrubbed()
 		if err != nil {
 			t.Fatal(err)
 		}
-		return len(todo) == 0
+		return len(unscrubbed) == 0
 	})
 }
 
@@ -219,7 +219,7 @@ func TestEraseSurvivesDying(t *testing.T) {
 			}
 			eraseUser(t, s, "usr-number-3")
 			mustClose(t, s)
-			if todo, _ := holding(t, filepath.Join(o.Data, "jetstream"), "usr-number-3"), 0; len(todo) == 0 {
+			if unscrubbed, _ := holding(t, filepath.Join(o.Data, "jetstream"), "usr-number-3"), 0; len(unscrubbed) == 0 {
 				t.Fatal("it is erased from the stream already")
 			}
 			dieDoingIn(t, o.Data, step, "erase")
