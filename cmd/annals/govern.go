@@ -157,3 +157,34 @@ func standing(ctx context.Context, c *client.Client, workspace string) (rules ch
 	}
 	return rules, holds, nil
 }
+
+// standingList is a command that prints some of what stands over a workspace, a line
+// each.
+func (a *app) standingList(short, example string, says func(workspace string, rules chain.Rules, holds []standingHold) []string) *cobra.Command {
+	var address, workspace string
+	cmd := &cobra.Command{
+		Use: "list", Short: short, Args: cobra.NoArgs, Example: example,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if workspace == "" {
+				return usagef("--workspace says where")
+			}
+			c, err := a.serverAt(address)
+			if err != nil {
+				return err
+			}
+			rules, holds, err := standing(cmd.Context(), c, workspace)
+			if err != nil {
+				return err
+			}
+			for _, line := range says(workspace, rules, holds) {
+				if _, err := fmt.Fprintln(a.out, line); err != nil {
+					return err
+				}
+			}
+			return nil
+		},
+	}
+	a.urlFlag(cmd, &address)
+	cmd.Flags().StringVar(&workspace, "workspace", "", "the `NAME` of the workspace")
+	return cmd
+}

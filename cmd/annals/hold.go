@@ -186,31 +186,11 @@ func (h *standingHold) says() string {
 }
 
 func (a *app) holdList() *cobra.Command {
-	var address, workspace string
-	cmd := &cobra.Command{
-		Use: "list", Short: "List the holds that stand over a workspace", Args: cobra.NoArgs,
-		Example: "  annals hold list --workspace ws_7",
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			if workspace == "" {
-				return usagef("--workspace says where")
-			}
-			c, err := a.serverAt(address)
-			if err != nil {
-				return err
-			}
-			_, holds, err := standing(cmd.Context(), c, workspace)
-			if err != nil {
-				return err
-			}
+	return a.standingList("List the holds that stand over a workspace", "  annals hold list --workspace ws_7",
+		func(_ string, _ chain.Rules, holds []standingHold) (lines []string) {
 			for i := range holds {
-				if _, err := fmt.Fprintln(a.out, holds[i].says()); err != nil {
-					return err
-				}
+				lines = append(lines, holds[i].says())
 			}
-			return nil
-		},
-	}
-	a.urlFlag(cmd, &address)
-	cmd.Flags().StringVar(&workspace, "workspace", "", "the `NAME` of the workspace")
-	return cmd
+			return lines
+		})
 }

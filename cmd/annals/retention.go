@@ -172,35 +172,15 @@ func period(text string) (seconds uint64, ok bool) {
 }
 
 func (a *app) retentionList() *cobra.Command {
-	var address, workspace string
-	cmd := &cobra.Command{
-		Use: "list", Short: "List the rules that are for a workspace", Args: cobra.NoArgs,
-		Example: "  annals retention list --workspace ws_7",
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			if workspace == "" {
-				return usagef("--workspace says where")
-			}
-			c, err := a.serverAt(address)
-			if err != nil {
-				return err
-			}
-			rules, _, err := standing(cmd.Context(), c, workspace)
-			if err != nil {
-				return err
-			}
+	return a.standingList("List the rules that are for a workspace", "  annals retention list --workspace ws_7",
+		func(workspace string, rules chain.Rules, _ []standingHold) (lines []string) {
 			for _, r := range rules {
 				where := workspace
 				if r.Everywhere {
 					where = "everywhere"
 				}
-				if _, err := fmt.Fprintf(a.out, "entry %d  %s: %s\n", r.At, where, r.Says()); err != nil {
-					return err
-				}
+				lines = append(lines, fmt.Sprintf("entry %d  %s: %s", r.At, where, r.Says()))
 			}
-			return nil
-		},
-	}
-	a.urlFlag(cmd, &address)
-	cmd.Flags().StringVar(&workspace, "workspace", "", "the `NAME` of the workspace")
-	return cmd
+			return lines
+		})
 }
