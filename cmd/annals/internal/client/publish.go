@@ -44,11 +44,11 @@ const (
 // second time is harmless; then passing troubles are waited out. With an error
 // the outcomes say what is known, as far as anything is.
 func (c *Client) Publish(ctx context.Context, workspace string, lines [][]byte, again bool) ([]Outcome, error) {
-	body := append(bytes.Join(lines, []byte{'\n'}), '\n')
+	body, media := together(lines)
 	path := "/v1/workspaces/" + url.PathEscape(workspace) + "/records?wait=recorded"
 	unsent := true // of every try so far
 	for try := 1; ; try++ {
-		outcomes, err := c.publish(ctx, path, body, len(lines))
+		outcomes, err := c.publish(ctx, path, body, media, len(lines))
 		unsent = unsent && notStored(err)
 		if unsent {
 			outcomes = slices.Repeat([]Outcome{{Status: Unsent}}, len(lines))
@@ -62,6 +62,16 @@ func (c *Client) Publish(ctx context.Context, workspace string, lines [][]byte, 
 			return outcomes, err
 		}
 	}
+}
+
+// together makes one body of records: a line each, or an array where one has line feeds
+// of its own, which are kept.
+func together(lines [][]byte) (body []byte, media string) {
+	if !slices.ContainsFunc(lines, func(l []byte) bool { return bytes.IndexByte(l, '\n') >= 0 }) {
+		return append(bytes.Join(lines, []byte{'\n'}), '\n'), "application/x-ndjson"
+	}
+	body = append([]byte{'['}, bytes.Join(lines, []byte{','})...)
+	return append(body, ']'), "application/json"
 }
 
 // notStored reports whether a request that failed has surely stored nothing: it was
@@ -80,8 +90,8 @@ func passing(err error) bool {
 	return errors.As(err, &none) || errors.As(err, &p) && p.Code != "not_recording" && (p.Status == http.StatusServiceUnavailable || p.Status == http.StatusGatewayTimeout)
 }
 
-func (c *Client) publish(ctx context.Context, path string, body []byte, n int) ([]Outcome, error) {
-	a, err := c.Do(ctx, http.MethodPost, path, body, "Content-Type", "application/x-ndjson")
+func (c *Client) publish(ctx context.Context, path string, body []byte, media string, n int) ([]Outcome, error) {
+	a, err := c.Do(ctx, http.MethodPost, path, body, "Content-Type", media)
 	if err != nil {
 		return nil, err
 	}

@@ -22,10 +22,13 @@ func without(read func(*tape, *sink) error) func(*tape, *Mapping, *sink) error {
 
 // formats are all there are, by name. A new one is a new row.
 var formats = []Format{
+	{Name: "activity_tracking", About: "rows of the activity-tracking backend's table activity_events (docs/faces.md)", suffixes: []string{".json", ".jsonl", ".ndjson"}, read: without(readActivityTracking)},
+	{Name: "app_platform", About: "the app platform's activity records: pages of timelines, feeds and histories, and the feed's table", suffixes: []string{".json", ".jsonl", ".ndjson", ".csv"}, read: without(readAppPlatform)},
 	{Name: "cloudtrail", About: "AWS CloudTrail's log files", suffixes: []string{".json"}, read: without(readCloudTrail)},
 	{Name: "csv", About: "CSV with a head (RFC 4180), by a mapping file", suffixes: []string{".csv"}, mapped: true, read: readCSV},
 	{Name: "jsonl", About: "records of annals, a line each", suffixes: []string{".jsonl", ".ndjson"}, read: without(readNative)},
 	{Name: "ocsf", About: "events of the Open Cybersecurity Schema Framework, one after the other or in an array", suffixes: []string{".json", ".jsonl", ".ndjson"}, read: without(readOCSF)},
+	{Name: "user_activity", About: "rows of the deal platform's user activity, or answers of its endpoint (docs/faces.md)", suffixes: []string{".json", ".jsonl", ".ndjson"}, read: without(readUserActivity)},
 	{Name: "user_activity_log", About: "entries of the billing platform's user activity log, as its list answers them (docs/faces.md)", suffixes: []string{".json", ".jsonl", ".ndjson"}, read: without(readUserActivityLog)},
 	{Name: "useractivities", About: "activities of the user-activities model, as they were posted or as their list answers them (docs/faces.md)", suffixes: []string{".json", ".jsonl", ".ndjson"}, read: without(readUserActivities)},
 }

@@ -10,7 +10,7 @@ import (
 // readUserActivityLog reads entries of the billing platform's user activity log, as its
 // list answers them. Their dates and times are of UTC.
 func readUserActivityLog(t *tape, s *sink) error {
-	return readValues(t, s, "", func(it *Item) error {
+	return readValues(t, s, envelope{}, func(it *Item) error {
 		r, err := face.LogRecord(it.Raw, time.UTC)
 		switch {
 		case errors.Is(err, face.ErrLogTime):
