@@ -41,6 +41,10 @@ const ServiceName = "annals"
 type ServiceOptions struct {
 	// Options are a door's. Publish publishes under `activity.`: see [Serve].
 	Options
+	// PublishEvent publishes a CloudEvent under `activity.` as it came, with the headers
+	// that say what it is, in a message of its own, and returns when the stream has it; see
+	// [ingest.PublishMessage]. nil: no event is taken.
+	PublishEvent func(ctx context.Context, workspace string, header nats.Header, body []byte) (ingest.Ack, error)
 	// Tag gives a workspace's tag.
 	Tag func(workspace string) chain.Hash
 	// Absent is what the errors of Get and Await wrap when there is no such entry.
@@ -229,6 +233,20 @@ func (s *Service) post(ctx context.Context, r micro.Request) ([]byte, string, er
 			}
 		}
 	}
+	answer := func(b *batch) ([]byte, string, error) {
+		if s.o.OnlyKnown {
+			untell(b.items, wants)
+		}
+		body, err := json.Marshal(Answer{b.items})
+		return body, mediaJSON, err
+	}
+	if header := nats.Header(r.Headers()); eventful(header) {
+		batch, err := s.event(ctx, workspace, header, r.Data(), wants)
+		if err != nil {
+			return nil, "", err
+		}
+		return answer(batch)
+	}
 	var keys activity.Keys
 	if workspace == "" && activity.Scan(r.Data(), &keys) == nil {
 		workspace = strings.Clone(keys.Workspace) // what is missing is said of the record
@@ -238,11 +256,7 @@ func (s *Service) post(ctx context.Context, r micro.Request) ([]byte, string, er
 	if err := s.record(ctx, batch, true, wants); err != nil {
 		return nil, "", err
 	}
-	if s.o.OnlyKnown {
-		untell(batch.items, wants)
-	}
-	body, err := json.Marshal(Answer{batch.items})
-	return body, mediaJSON, err
+	return answer(batch)
 }
 
 // untell takes out of an answer what it says of others' records: whether the id was

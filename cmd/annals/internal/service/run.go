@@ -53,7 +53,7 @@ func (s *Service) run() error {
 	door.Register(s.api.Huma(), door.Options{
 		Publish: s.publish, Await: s.pump.await, Get: s.ledger.Get, Tag: s.ledger.Tag, Receipts: s.api.Receipts, Logger: s.o.Logger,
 		Access: s.gate, DefaultWorkspace: s.o.DefaultWorkspace,
-		FoldVersion:        func() uint16 { return s.ledger.Head().State.Version },
+		FoldVersion:        s.foldVersion,
 		AnonymousWorkspace: s.o.AnonymousWorkspace, RequireSession: s.o.RequireSession,
 	})
 	if s.o.PeerToken != "" {
