@@ -12,6 +12,7 @@ type Format struct {
 	About    string
 	suffixes []string // of the files that are taken out of a folder
 	mapped   bool     // it is read by a mapping
+	zoned    bool     // its times name no zone, and may be of another than UTC
 	read     func(*tape, *Mapping, *sink) error
 }
 
@@ -29,7 +30,7 @@ var formats = []Format{
 	{Name: "jsonl", About: "records of annals, a line each", suffixes: []string{".jsonl", ".ndjson"}, read: without(readNative)},
 	{Name: "ocsf", About: "events of the Open Cybersecurity Schema Framework, one after the other or in an array", suffixes: []string{".json", ".jsonl", ".ndjson"}, read: without(readOCSF)},
 	{Name: "user_activity", About: "rows of the deal platform's user activity, or answers of its endpoint (docs/faces.md)", suffixes: []string{".json", ".jsonl", ".ndjson"}, read: without(readUserActivity)},
-	{Name: "user_activity_log", About: "entries of the billing platform's user activity log, as its list answers them (docs/faces.md)", suffixes: []string{".json", ".jsonl", ".ndjson"}, read: without(readUserActivityLog)},
+	{Name: "user_activity_log", About: "entries of the billing platform's user activity log, as its list answers them (docs/faces.md)", suffixes: []string{".json", ".jsonl", ".ndjson"}, zoned: true, read: without(readUserActivityLog)},
 	{Name: "useractivities", About: "activities of the user-activities model, as they were posted or as their list answers them (docs/faces.md)", suffixes: []string{".json", ".jsonl", ".ndjson"}, read: without(readUserActivities)},
 }
 
@@ -50,6 +51,9 @@ func FormatNamed(name string) (Format, error) {
 
 // Mapped reports whether files of the format are read by a mapping.
 func (f *Format) Mapped() bool { return f.mapped }
+
+// Zoned reports whether times of the format name no zone, so that one may be given.
+func (f *Format) Zoned() bool { return f.zoned }
 
 // takes reports whether a file of a folder looks like one of the format, compressed or
 // not.
