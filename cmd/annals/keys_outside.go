@@ -154,7 +154,16 @@ func (f *outsideFlags) thresholds(cmd *cobra.Command, role chain.Role) ([]chain.
 	return thresholdOf(role, f.threshold)
 }
 
+// together reports whether a role is one that several people sign in. What the others
+// sign the server signs alone, and more than it holds would stop it.
+func together(role chain.Role) bool {
+	return role == chain.RoleEraser || role == chain.RoleOperator || role == chain.RoleRoot
+}
+
 func thresholdOf(role chain.Role, n int) ([]chain.Threshold, error) {
+	if !together(role) {
+		return nil, usagef("a threshold is for the role eraser, operator or root, not %q: what the others sign the server signs alone", role)
+	}
 	if n < 1 || n > 255 {
 		return nil, usagef("a threshold is 1 to 255 keys, not %d", n)
 	}
@@ -217,7 +226,7 @@ it has. Under checkpoints and workspace heads one key is always enough.`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			r, err := chain.ParseRole(role)
-			if err != nil || r == chain.RoleCheckpoint || r == chain.RoleHeads || r == chain.RoleLedger {
+			if err != nil || !together(r) {
 				return usagef("--role is eraser, operator or root, not %q: what the others sign the server signs alone", role)
 			}
 			n, err := strconv.Atoi(args[0])
@@ -272,14 +281,8 @@ func (a *app) revokeOutside(cmd *cobra.Command, f *changeFlags, outside *outside
 		return true, err
 	}
 	change := chain.KeyChange{Reason: chain.Revocation, Removed: []chain.Hash{id}, Added: added}
-	if cmd.Flags().Changed("threshold") {
-		if slices.Contains([]chain.Role{chain.RoleEraser, chain.RoleOperator, chain.RoleRoot}, roles) {
-			if change.Thresholds, err = thresholdOf(roles, outside.threshold); err != nil {
-				return true, err
-			}
-		} else {
-			return true, usagef("--threshold is for a key of one role, eraser, operator or root; this one has %s", roles)
-		}
+	if change.Thresholds, err = outside.thresholds(cmd, roles); err != nil {
+		return true, err
 	}
 	return true, a.changeKeys(ctx, f, &outside.proposeFlags, change, names)
 }
