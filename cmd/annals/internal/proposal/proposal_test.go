@@ -378,6 +378,32 @@ func TestWords(t *testing.T) {
 	}
 }
 
+// BenchmarkThreeDays signs and checks what is good for three days of a busy ledger.
+func BenchmarkThreeDays(b *testing.B) {
+	s := newScene(b)
+	p := s.proposed(b, 7200)
+	b.Run("sign", func(b *testing.B) {
+		for b.Loop() {
+			p.Signatures = nil
+			if err := p.Sign(s.a, "Dana"); err != nil {
+				b.Fatal(err)
+			}
+		}
+	})
+	raw, err := p.Encode()
+	if err != nil {
+		b.Fatal(err)
+	}
+	b.Run("check", func(b *testing.B) {
+		b.SetBytes(int64(len(raw)))
+		for b.Loop() {
+			if _, err := Parse(raw); err != nil {
+				b.Fatal(err)
+			}
+		}
+	})
+}
+
 // FuzzParse: whatever is read says what it holds, and is written and read again as the
 // same.
 func FuzzParse(f *testing.F) {
