@@ -6,6 +6,7 @@ import (
 	"crypto/tls"
 	"log/slog"
 	"net/http"
+	"runtime"
 	"slices"
 	"strconv"
 	"strings"
@@ -120,6 +121,7 @@ type API struct {
 	hub      *hub
 	served   http.Handler
 	atOnce   uint64 // entries that user activity asks the indexes for at once
+	turns    turns
 
 	protection http.CrossOriginProtection
 }
@@ -155,7 +157,7 @@ func New(o Options) *API {
 		o.MaxBody = 16 << 20
 	}
 	problem.Install()
-	a := &API{o: o, mux: &routes{ServeMux: http.NewServeMux()}, opened: o.Ledger.Head().Size, atOnce: projections.MaxLimit}
+	a := &API{o: o, mux: &routes{ServeMux: http.NewServeMux()}, opened: o.Ledger.Head().Size, atOnce: projections.MaxLimit, turns: newTurns(runtime.GOMAXPROCS(0))}
 	a.cursors = newSealer(o.Ledger.ID())
 	for _, origin := range o.Origins {
 		if err := a.protection.AddTrustedOrigin(origin); err != nil {

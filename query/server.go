@@ -47,7 +47,8 @@ type bounds struct {
 
 // serve is Serve with other bounds.
 func (a *API) serve(ctx context.Context, l net.Listener, b bounds) error {
-	l = netutil.LimitListener(l, b.connections)
+	inner := &taken{Listener: l}
+	l = netutil.LimitListener(inner, b.connections)
 	if a.o.TLS != nil { // outermost: the server looks for TLS there, and for HTTP/2 in it
 		l = tls.NewListener(l, a.o.TLS)
 	}
@@ -61,7 +62,7 @@ func (a *API) serve(ctx context.Context, l net.Listener, b bounds) error {
 		ErrorLog:          slog.NewLogLogger(a.o.Logger.Handler(), slog.LevelWarn),
 	}
 	var d drain
-	d.watch(srv)
+	d.watch(srv, inner)
 	served := make(chan error, 1)
 	go func() { served <- srv.Serve(l) }()
 	select {

@@ -70,7 +70,7 @@ func (s *Service) sayAccess() error {
 		s.o.Logger.Warn("the API keys' file can be read or written by others than its owner; `chmod 600` it", "file", accessfile.Path(s.o.Data))
 	}
 	s.journal = journal.New(journal.Options{Publish: s.tell, Book: s.book, Reads: s.o.Access.LogReads, Every: s.o.journalEvery, Logger: s.o.Logger})
-	o := access.Options{Keys: s.book, Used: s.journal.Used, Refused: s.refused, Certificates: s.o.Access.Certificates, Limits: s.o.Access.Limits}
+	o := access.Options{Keys: s.book, Used: s.journal.Used, Refused: s.refused, Certificates: s.o.Access.Certificates, Limits: s.o.Access.Limits, Hold: refusedLate}
 	if s.provider != nil {
 		o.Verify = s.provider.Verify
 	}
@@ -84,6 +84,9 @@ func (s *Service) sayAccess() error {
 	s.gate, err = access.NewGate(o)
 	return err
 }
+
+// refusedLate is how long whoever is beyond a limit waits for being told so.
+const refusedLate = time.Second
 
 // sibling is who shows the token that the replicas share: it audits what it is about
 // to take messages from.
