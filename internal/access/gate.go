@@ -85,9 +85,27 @@ func (g *Gate) Enter(w http.ResponseWriter, r *http.Request) (*Principal, error)
 		return nil, err
 	}
 	if err = g.limits.spend(w.Header(), p.payer(), g.o.Now()); err != nil {
+		g.refused(r, p, err)
 		g.hold(r.Context())
 	}
 	return p, err
+}
+
+// CheckURL is [CheckURL] for a request, and tells of one that was refused. What is told
+// of it is to hold nothing of its URL.
+func (g *Gate) CheckURL(r *http.Request) error {
+	err := CheckURL(r.URL)
+	if err != nil {
+		g.refused(r, nil, err)
+	}
+	return err
+}
+
+// refused tells of a request that was not let in.
+func (g *Gate) refused(r *http.Request, who *Principal, why error) {
+	if g != nil && g.o.Refused != nil {
+		g.o.Refused(r, who, why)
+	}
 }
 
 // hold waits before somebody is told that they are beyond a limit.
@@ -125,9 +143,9 @@ func (g *Gate) Authorize(r *http.Request, p *Principal, anyOf Scopes, operation,
 	err := p.Authorize(anyOf, workspace)
 	switch {
 	case g == nil:
-	case err != nil && g.o.Refused != nil:
-		g.o.Refused(r, p, err)
-	case err == nil && g.o.Used != nil:
+	case err != nil:
+		g.refused(r, p, err)
+	case g.o.Used != nil:
 		g.o.Used(p, anyOf, operation, workspace)
 	}
 	return err
@@ -168,9 +186,7 @@ func (g *Gate) Authenticate(r *http.Request) (*Principal, error) {
 	if err == nil {
 		return p, nil
 	}
-	if g.o.Refused != nil {
-		g.o.Refused(r, nil, err)
-	}
+	g.refused(r, nil, err)
 	var refused *RefusedError
 	switch {
 	case errors.Is(err, errNoToken):
