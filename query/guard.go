@@ -29,7 +29,7 @@ func (a *API) guard(next http.Handler) http.Handler {
 		secure(h, r)
 		h.Set("Cache-Control", "no-store") // what people did is no business of a cache's
 		if r.Body != nil {
-			r.Body = http.MaxBytesReader(w, r.Body, a.o.MaxBody)
+			r.Body = http.MaxBytesReader(w, r.Body, a.o.Bounds.BodyBytes)
 		}
 		follow(r)
 		sw := &statusWriter{ResponseWriter: w}

@@ -43,7 +43,7 @@ func (o TailOptions) withDefaults() TailOptions {
 	for _, d := range []struct {
 		at *time.Duration
 		is time.Duration
-	}{{&o.Heartbeat, 15 * time.Second}, {&o.Retry, 2 * time.Second}, {&o.WriteTimeout, 10 * time.Second}, {&o.SlowAfter, 2 * time.Second}} {
+	}{{&o.Heartbeat, 15 * time.Second}, {&o.Retry, 2 * time.Second}, {&o.WriteTimeout, stalledTimeout}, {&o.SlowAfter, 2 * time.Second}} {
 		if *d.at == 0 {
 			*d.at = d.is
 		}

@@ -53,7 +53,7 @@ func newWalled(t *testing.T, seed uint64) *walled {
 	if err != nil {
 		t.Fatal(err)
 	}
-	gate := mustGate(t, access.Options{Keys: b, Limits: access.Limits{PerSecond: 1e9, Burst: 1 << 30}})
+	gate := mustGate(t, access.Options{Keys: b, Limits: access.Limits{PerSecond: 1e9, Burst: 1 << 30, Refusals: 1e9}})
 	w := &walled{
 		served: serve(t, Options{Keys: b, Access: gate, Tail: TailOptions{Heartbeat: 10 * time.Millisecond}}),
 		r:      rand.New(rand.NewPCG(seed, 1)), names: []string{"ws_a", "ws_b", "ws_c", access.System, "ws_z"},

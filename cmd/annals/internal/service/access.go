@@ -159,7 +159,7 @@ func (s *Service) keepUsed() {
 func (s *Service) configured() map[string]any {
 	c := &s.o.Access
 	how := map[string]any{
-		"listen": s.o.Listen, "tls": s.tls != nil, "keys": s.book.Len(), "certificates": len(c.Certificates), "limits": c.Limits, "log_reads": c.LogReads, "version": s.o.Version,
+		"listen": s.o.Listen, "tls": s.tls != nil, "keys": s.book.Len(), "certificates": len(c.Certificates), "limits": c.Limits, "bounds": c.Bounds, "log_reads": c.LogReads, "version": s.o.Version,
 	}
 	if c.OIDC != nil {
 		how["oidc"] = c.OIDC
