@@ -37,8 +37,11 @@ func (b Bounds) filled() Bounds {
 		at *int
 		is int
 	}{
-		{&b.Connections, maxConnections}, {&b.HeaderBytes, maxHeaderBytes}, {&b.HeaderSeconds, int(readHeaderTimeout / time.Second)},
-		{&b.BodySeconds, int(readTimeout / time.Second)}, {&b.StalledSeconds, int(stalledTimeout / time.Second)},
+		{&b.Connections, maxConnections},
+		{&b.HeaderBytes, maxHeaderBytes},
+		{&b.HeaderSeconds, int(readHeaderTimeout / time.Second)},
+		{&b.BodySeconds, int(readTimeout / time.Second)},
+		{&b.StalledSeconds, int(stalledTimeout / time.Second)},
 	} {
 		if *d.at == 0 {
 			*d.at = d.is
