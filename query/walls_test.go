@@ -53,7 +53,7 @@ func newWalled(t *testing.T, seed uint64) *walled {
 	if err != nil {
 		t.Fatal(err)
 	}
-	gate := mustGate(t, access.Options{Keys: b, Limits: access.Limits{PerSecond: 1e9, Burst: 1 << 30, Refusals: 1e9}})
+	gate := mustGate(t, access.Options{Keys: b, EmbedKey: make([]byte, 32), Limits: access.Limits{PerSecond: 1e9, Burst: 1 << 30, Refusals: 1e9}})
 	w := &walled{
 		served: serve(t, Options{Keys: b, Access: gate, Tail: TailOptions{Heartbeat: 10 * time.Millisecond}}),
 		r:      rand.New(rand.NewPCG(seed, 1)), names: []string{"ws_a", "ws_b", "ws_c", access.System, "ws_z"},
@@ -88,6 +88,22 @@ func newWalled(t *testing.T, seed uint64) *walled {
 		}
 		tok.text = book{b}.mint(t, tok.scopes, tok.workspaces...)
 		w.tokens = append(w.tokens, tok)
+	}
+	// Embed tokens, of a workspace or of one user of it.
+	minter, err := gate.Authenticate(&http.Request{Header: http.Header{"Authorization": {"Bearer " + book{b}.mint(t, access.Read, access.Everywhere)}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, ws := range slices.Concat(w.names, w.names) {
+		e := access.Embed{Workspace: ws}
+		if i >= len(w.names) {
+			e.Only = &access.Only{User: "u1"}
+		}
+		_, text, err := gate.Mint(minter, e, time.Hour)
+		if err != nil {
+			t.Fatal(err)
+		}
+		w.tokens = append(w.tokens, wallToken{text, access.Read, []string{ws}})
 	}
 	// Revoked ones are as none.
 	for range 5 {
