@@ -30,11 +30,19 @@ type RigOptions struct {
 	Logger  *slog.Logger // nil discards
 	// Checkpoint is how often the ledger is signed; 0: as by default.
 	Checkpoint time.Duration
+	// Prepare is given the data folder before the service starts; nil: it starts in
+	// development mode.
+	Prepare func(data string) error
 }
 
 // Start starts a service with an empty ledger.
 func Start(ctx context.Context, o RigOptions) (*Rig, error) {
 	r := &Rig{o: o, data: filepath.Join(o.Dir, "annals-data")}
+	if o.Prepare != nil {
+		if err := o.Prepare(r.data); err != nil {
+			return nil, errors.Join(err, os.RemoveAll(o.Dir))
+		}
+	}
 	if err := r.start(ctx); err != nil {
 		return nil, errors.Join(err, r.Remove())
 	}
