@@ -82,6 +82,10 @@ type Options struct {
 	DefaultWorkspace string
 	// ActivityDays is how many days one question of user activity may span. 0: 90.
 	ActivityDays int
+	// Zones are the time zones of workspaces, in which the user activity log writes its
+	// dates and times unless it is asked for another; of a workspace that is not there it
+	// is UTC.
+	Zones map[string]*time.Location
 	// Keys are the API keys, for who administers them over the API. nil: they can't be.
 	Keys *access.Book
 	// Origins are those of the web pages that may ask, such as
