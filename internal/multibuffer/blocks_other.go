@@ -4,4 +4,6 @@ package multibuffer
 
 const together = false
 
-func compress(*state, *[64]uint32, *byte, uint64, uint64) { panic("multibuffer: no lanes on this processor") }
+func compress(*state, *[64]uint32, *byte, uint64, uint64) {
+	panic("multibuffer: no lanes on this processor")
+}
