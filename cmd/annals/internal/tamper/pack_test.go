@@ -94,10 +94,14 @@ type packLine struct {
 
 // lines are the workspace's entries, in the order in which the keeper has them.
 func (e *evidence) lines() (out []packLine, payloads int) {
+	foreign := e.foreign
 	for i := range e.book.rows {
 		r := &e.book.rows[i]
-		if r.filed != e.tag && !(e.foreign && i == len(e.book.rows)/2) {
-			continue
+		if r.filed != e.tag {
+			if !foreign || i < len(e.book.rows)/2 || r.filed.IsZero() || r.entry().Position >= uint64(len(out)) {
+				continue // it is to be one whose position is taken here
+			}
+			foreign = false
 		}
 		line := packLine{Index: uint64(i), Entry: b64(r.raw)}
 		if len(r.raw) >= 24 {
