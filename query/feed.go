@@ -184,6 +184,9 @@ func (a *API) told(indexes []uint64, f *filter, zone *time.Location, fn func(at 
 		if size > maxPage {
 			return errFull
 		}
+		if err := f.turn.pace(); err != nil {
+			return err
+		}
 		read++
 		e := &leaf.Entry
 		recorded := recordedAt(e).In(zone)
