@@ -139,6 +139,9 @@ func (a *app) checkTold(ctx context.Context, address string, p *proposal.Proposa
 	if at.Ledger != p.Ledger {
 		return fmt.Errorf("the server at %s serves the ledger %s, and not the one that this is for; nothing was signed", address, at.Ledger)
 	}
+	if number := p.Hold(); number != 0 {
+		return a.checkHold(ctx, c, p.Told.Workspace, number)
+	}
 	later, err := confirmTold(ctx, c, p)
 	if err != nil {
 		return fmt.Errorf("the server at %s doesn't bear out what was told: %w; nothing was signed", address, err)
@@ -148,6 +151,26 @@ func (a *app) checkTold(ctx context.Context, address string, p *proposal.Proposa
 		fmt.Fprintf(a.out, "later    %s came since, or was left out, and is not part of this\n", entries(later))
 	}
 	return nil
+}
+
+// checkHold asks a server what a hold that is to be released keeps: a release names its
+// number alone.
+func (a *app) checkHold(ctx context.Context, c *client.Client, workspace string, number uint64) error {
+	_, holds, err := standing(ctx, c, workspace)
+	if unauthorised(err) {
+		_, err = fmt.Fprintln(a.out, "checked  nothing: the token has not the scope audit, which shows what the hold keeps")
+		return err
+	}
+	if err != nil {
+		return err
+	}
+	for i := range holds {
+		if holds[i].Number == number {
+			_, err := fmt.Fprintf(a.out, "checked  the server at %s says of the workspace: %s\n", c.URL(), holds[i].says())
+			return err
+		}
+	}
+	return fmt.Errorf("the server at %s doesn't bear out what was told: no hold %d stands over %q; nothing was signed", c.URL(), number, workspace)
 }
 
 // confirmTold asks a server what was told: that the name's tag is the statements', and
