@@ -363,7 +363,9 @@ func TestFormat(t *testing.T) {
 	statement := s.statements[0]
 	statement.Ledger, statement.Number = s.ID, p.Number
 	text := statement.Append(nil)
-	len32 := func(b []byte) []byte { return append([]byte{0, byte(len(b) >> 16), byte(len(b) >> 8), byte(len(b))}, b...) }
+	len32 := func(b []byte) []byte {
+		return append([]byte{0, byte(len(b) >> 16), byte(len(b) >> 8), byte(len(b))}, b...)
+	}
 	want := sha256.Sum256(slices.Concat([]byte("annals/proposal/v1\x00"), s.ID[:], []byte{0, 0, 0, 0, 0, 0, 0, byte(p.Number)}, []byte{0, 0, 0, 0, 0, 0, 0, 2},
 		len32([]byte("annals.example/proposal")), len32([]byte("ws_7")), len32([]byte("user=u1")), len32([]byte("by Erin\nticket 12")), []byte{0, 0, 0, 1}, len32(text)))
 	if p.Fingerprint() != want {
