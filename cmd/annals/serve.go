@@ -39,6 +39,7 @@ type serveFlags struct {
 
 	trim     bool
 	replicas []string
+	zones    zoneFlags
 
 	erasers       []string
 	erasersNeeded int
@@ -123,6 +124,7 @@ it at once, which loses nothing that was acknowledged.`,
 	fl.StringArrayVar(&f.o.Anchors, "anchor", nil, "keep the last signed head elsewhere too: `PLACE` is file:PATH, nats://HOST:PORT/BUCKET or s3://BUCKET/PREFIX; may be given several times")
 	fl.DurationVar(&f.o.AnchorEvery, "anchor-every", anchor.DefaultEvery, "how often a newer head is put into each --anchor")
 	f.stamps.add(fl)
+	f.zones.add(fl)
 	fl.BoolVar(&f.o.NotDurable, "insecure-not-durable", false, "use a cluster that doesn't show that it syncs before it acknowledges")
 	fl.StringVar(&f.logLevel, "log-level", "info", "debug, info, warn or error")
 	fl.StringVar(&f.logFormat, "log-format", "text", "text or json")
@@ -173,6 +175,9 @@ func (a *app) runServe(cmd *cobra.Command, f *serveFlags) error {
 		if err := service.CheckOrigin(f.o.Origin); err != nil {
 			return usagef("--origin: %w", err)
 		}
+	}
+	if f.o.Zones, err = f.zones.wanted(); err != nil {
+		return err
 	}
 	if f.o.Erasers, f.o.ErasersNeeded, err = erasersOf(f.erasers, f.erasersNeeded); err != nil {
 		return err

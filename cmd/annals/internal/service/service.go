@@ -93,6 +93,9 @@ type Options struct {
 	RequireSession     bool
 	// ActivityDays is how many days one question of user activity may span; 0: 90.
 	ActivityDays int
+	// Zones are the time zones of workspaces, for the user activity log; of others it is
+	// UTC.
+	Zones map[string]*time.Location
 	// Checkpoint is how often a growing ledger gets a signed checkpoint; 0: each
 	// second.
 	Checkpoint time.Duration
