@@ -263,6 +263,29 @@ func (m *model) histogramOccurred(ctx context.Context, v *View, rng *rand.Rand, 
 	if err != nil || cut || !slices.Equal(got, want) {
 		return errOr(err, wrong(fmt.Sprint("histogram by occurrence ", bounds), &q, v, got, want))
 	}
+	return m.histogramFound(ctx, v, q, all, bounds, want)
+}
+
+// histogramFound asks for the same with bounds that it is asked for.
+func (m *model) histogramFound(ctx context.Context, v *View, q Query, all []uint64, bounds []int64, want []uint64) error {
+	var ends, seen []int64
+	for _, i := range all {
+		t := m.facts[i].occurred
+		if ends == nil {
+			ends = []int64{t, t}
+		}
+		ends[0], ends[1] = min(ends[0], t), max(ends[1], t)
+	}
+	if ends == nil {
+		want = nil
+	}
+	got, cut, err := v.HistogramFound(ctx, q, func(first, last int64) ([]int64, error) {
+		seen = []int64{first, last}
+		return bounds, nil
+	})
+	if err != nil || cut || !slices.Equal(got, want) || !slices.Equal(seen, ends) {
+		return errOr(err, wrong(fmt.Sprint("histogram of what is found ", bounds, seen, ends), &q, v, got, want))
+	}
 	return nil
 }
 

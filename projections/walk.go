@@ -127,21 +127,20 @@ func (w *walk) match(block uint64, ascending bool) (*set, error) {
 		}
 		refine = z.earliest < w.from || w.to != maxTime && z.latest >= w.to
 	}
-	rarest := w.musts[0]
-	for _, t := range w.musts {
+	rarest, least := w.musts[0], 0
+	for i, t := range w.musts {
 		if err := t.load(block, ascending); err != nil {
 			return nil, err
 		}
-		if t.set.n < rarest.set.n {
-			rarest = t
+		if n := t.n(); i == 0 || n < least {
+			rarest, least = t, n
 		}
 	}
-	found := &rarest.set
-	rarest.loaded = false // what it has of the block is changed in its place
+	found := rarest.own()
 	w.clip(block, found)
 	for _, t := range w.musts {
 		if t != rarest {
-			found.keep(&t.set, false)
+			t.sift(found, false)
 		}
 	}
 	for _, t := range w.nots {
@@ -151,7 +150,7 @@ func (w *walk) match(block uint64, ascending bool) (*set, error) {
 		if err := t.load(block, ascending); err != nil {
 			return nil, err
 		}
-		found.keep(&t.set, true)
+		t.sift(found, true)
 	}
 	if refine && found.n > 0 {
 		return found, w.refine(block, found)
