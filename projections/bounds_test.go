@@ -1,7 +1,9 @@
 package projections
 
 import (
+	"fmt"
 	"math/rand/v2"
+	"reflect"
 	"slices"
 	"testing"
 
@@ -78,6 +80,14 @@ func TestTruncated(t *testing.T) {
 		for range 2000 {
 			page, err := v.Page(t.Context(), q)
 			check(t, err)
+			if rng.IntN(2) == 0 {
+				counted := page
+				counted, n, err = v.PageAndCount(t.Context(), q)
+				check(t, err)
+				if n.N > uint64(len(all)) || !n.Truncated && n.N != uint64(len(all)) || n != (Count{}) && !reflect.DeepEqual(counted, page) {
+					t.Fatal(wrong("page and count", &q, v, fmt.Sprint(counted, n), fmt.Sprint(page, len(all))))
+				}
+			}
 			if got = append(got, page.Indexes...); page.Truncated {
 				cut[[]string{"page", "page by occurrence"}[q.Order]]++
 			}

@@ -101,8 +101,22 @@ func (s *stream) seek(block uint64, ascending bool) error {
 	}
 	near := s.moved && s.valid && s.up == ascending && s.at < block == ascending && s.at != block
 	s.moved, s.up, s.from = true, ascending, block
-	if near && s.step(block, ascending) {
-		return nil
+	if near {
+		found, past := s.step(block, ascending)
+		if found {
+			return nil
+		}
+		if past { // there is none left in that era
+			era := s.w.v.layout.eraOf(s.at)
+			switch {
+			case ascending:
+				block = max(block, s.w.v.layout.firstOf(era+1))
+			case s.w.v.layout.firstOf(era) <= s.w.firstBlock:
+				return s.it.Error()
+			default:
+				block = min(block, s.w.v.layout.firstOf(era)-1)
+			}
+		}
 	}
 	if ascending {
 		s.rise(block)
@@ -120,8 +134,8 @@ func (s *stream) seek(block uint64, ascending bool) error {
 const mostSteps = 8
 
 // step takes the next row, and a few more where those may be enough, and reports
-// whether it came to the one.
-func (s *stream) step(block uint64, ascending bool) bool {
+// whether it came to the one, or past all that the era has.
+func (s *stream) step(block uint64, ascending bool) (found, past bool) {
 	l := s.w.v.layout
 	era := l.eraOf(s.at)
 	for {
@@ -133,11 +147,11 @@ func (s *stream) step(block uint64, ascending bool) bool {
 		}
 		switch {
 		case !s.valid:
-			return false
+			return false, s.it.Error() == nil
 		case s.at == block || s.at > block == ascending:
-			return true
+			return true, false
 		case ascending && block-s.at > mostSteps, !ascending && s.at-block > mostSteps:
-			return false
+			return false, false
 		}
 	}
 }

@@ -18,6 +18,7 @@ type walk struct {
 	spent, most int // rows that were read, and at most may be before the walk ends
 
 	nothing               bool // the question finds nothing
+	number                bool // only how many a block has is asked for: [set.n] alone is right
 	workspace             uint32
 	lo, hi                uint64 // indexes
 	firstBlock, lastBlock uint64
@@ -136,6 +137,13 @@ func (w *walk) match(block uint64, ascending bool) (*set, error) {
 			rarest, least = t, n
 		}
 	}
+	if w.number && !refine && w.whole(block) {
+		if sure, err := w.alone(block, ascending); err != nil || sure {
+			w.spare.clear()
+			w.spare.n = least
+			return &w.spare, err
+		}
+	}
 	found := rarest.own()
 	w.clip(block, found)
 	for _, t := range w.musts {
@@ -156,6 +164,28 @@ func (w *walk) match(block uint64, ascending bool) (*set, error) {
 		return found, w.refine(block, found)
 	}
 	return found, nil
+}
+
+// alone reports whether all that the first term has in a block are matches, since
+// nothing else is asked of them.
+func (w *walk) alone(block uint64, ascending bool) (bool, error) {
+	if len(w.musts) > 1 {
+		return false, nil
+	}
+	for _, not := range w.nots {
+		if err := not.load(block, ascending); err != nil {
+			return false, err
+		}
+		if not.n() > 0 {
+			return false, nil
+		}
+	}
+	return true, nil
+}
+
+// whole reports whether all indexes of a block are asked for.
+func (w *walk) whole(block uint64) bool {
+	return indexAt(block, 0) >= w.lo && indexAt(block+1, 0) <= w.hi
 }
 
 // clip keeps the offsets whose indexes are asked for.
