@@ -144,7 +144,7 @@ func (v *View) HistogramFound(ctx context.Context, q Query, bounds func(first, l
 
 // countOccurred counts a block's matches between bounds.
 func (w *walk) countOccurred(c *candidate, bounds []int64, counts []uint64) error {
-	if err := w.ctx.Err(); err != nil {
+	if err := w.pace(); err != nil {
 		return err
 	}
 	if i, ok := bucketOf(bounds, c.zone.earliest); ok {
