@@ -40,6 +40,7 @@ var (
 		"internal/access/oidc": 0,
 		"internal/disk":        0,
 		"internal/freeport":    0,
+		"internal/multibuffer": 0,
 		"internal/problem":     0,
 	}
 	beside = map[string][]string{

@@ -46,8 +46,9 @@ func bars() []bar {
 		{Name: "singles", Better: "annals_await", Worse: "postgresql_writers", Bar: 5},
 		{Name: "singles, gathered", Better: "annals_await", Worse: "postgresql_gathered"},
 		{Name: "append", Better: "annals_ndjson", Worse: "tessera_append"},
-		{Name: "verify", Better: "annals_verify", Worse: "tessera_fsck", Bar: 1},
-		{Name: "verify, parallel", Better: "annals_verify", Worse: "tessera_fsck_parallel"},
+		{Name: "verify", Better: "annals_verify_closed", Worse: "tessera_fsck", Bar: 1},
+		{Name: "verify, parallel", Better: "annals_verify_closed", Worse: "tessera_fsck_parallel"},
+		{Name: "verify, running", Better: "annals_verify", Worse: "tessera_fsck"},
 	}
 	for _, q := range bench.Questions() {
 		b := bar{Name: q.Name, Better: "annals_" + q.Name + "_p50", Worse: "postgresql_" + q.Name + "_p50", Bar: 1, times: true}

@@ -5,7 +5,10 @@ import (
 	"encoding/binary"
 	"testing"
 
+	"github.com/cockroachdb/pebble/v2/vfs"
+
 	"annals/ledger/chain"
+	"annals/ledger/chain/chaintest"
 )
 
 func keyOf(n uint64) *chain.Hash {
@@ -40,5 +43,30 @@ func TestFilterKnowsNothingBeforeItIsLoaded(t *testing.T) {
 	f := newFilter()
 	if !f.mayHold(keyOf(1)) {
 		t.Fatal("a filter that isn't loaded says that a key is absent")
+	}
+}
+
+// TestReadingLoadsNoFilter opens a ledger to read, and one to record.
+func TestReadingLoadsNoFilter(t *testing.T) {
+	s := chaintest.New("filter")
+	fs := vfs.NewMem()
+	l, err := Create("ledger", s.Messages[0], s.Messages[1], Options{FS: fs})
+	for _, reading := range []bool{true, false} {
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := l.Close(); err != nil {
+			t.Fatal(err)
+		}
+		if l, err = Open("ledger", Options{FS: fs, Reading: reading}); err != nil {
+			t.Fatal(err)
+		}
+		l.filter.loaded.Wait()
+		if l.filter.ready.Load() == reading {
+			t.Errorf("opened to read: %t; the filter is loaded: %t", reading, !reading)
+		}
+	}
+	if err := l.Close(); err != nil {
+		t.Fatal(err)
 	}
 }

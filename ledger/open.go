@@ -78,8 +78,10 @@ func resume(db *pebble.DB, o Options) (*Ledger, error) {
 		return nil, err
 	}
 	l := newLedger(db, settled, o)
-	if err := l.filter.load(db); err != nil {
-		return nil, err
+	if !o.Reading {
+		if err := l.filter.load(db); err != nil {
+			return nil, err
+		}
 	}
 	l.start(state, e, o)
 	return l, nil

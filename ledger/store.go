@@ -37,6 +37,10 @@ type Options struct {
 	CacheSize int64        // bytes of block cache, beside the memtables; 0: an eighth of the memory, 128 MiB to 2 GiB
 	Logger    *slog.Logger // nil: silent
 
+	// Reading is for whoever opens a ledger to read it: what recording looks up fast
+	// is not loaded. Appending works, and looks every record up.
+	Reading bool
+
 	// MaxBatch bounds the messages gathered into one append; 0: 4,096.
 	MaxBatch int
 	// Fatal is told of a failure after which Pebble can't go on; it must not

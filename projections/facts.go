@@ -12,6 +12,7 @@ type facts struct {
 	entry *chain.Entry
 	keys  *activity.Keys // nil where there is no record, or it is erased
 	typ   string         // the record's type, the subject's where it leaves it out
+	data  looked         // what of its data it is looked up by
 }
 
 // has says each value that the entry has in a field, some of them twice. It is the
@@ -43,6 +44,16 @@ func (k *facts) has(f Field, say func(a, b string)) {
 	case FieldUser:
 		one(k.keys.Actor.ID)
 		one(k.keys.OnBehalfOf.ID)
+	case FieldActor:
+		one(k.keys.Actor.ID)
+	case FieldBehalf:
+		if k.keys.OnBehalfOf.ID != k.keys.Actor.ID {
+			one(k.keys.OnBehalfOf.ID)
+		}
+	case FieldData:
+		if k.data.value != "" {
+			say(k.data.name, k.data.value)
+		}
 	case FieldObject:
 		if !k.keys.Object.IsZero() {
 			say(k.keys.Object.Type, k.keys.Object.ID)
@@ -75,7 +86,11 @@ func (k *facts) has(f Field, say func(a, b string)) {
 var stored = [...]Field{
 	FieldUser, FieldObject, FieldLinked, FieldType, FieldSource, FieldOutcome,
 	FieldSession, FieldIP, FieldGrade, FieldKind, FieldDimension, FieldAmends,
+	FieldBehalf, FieldData,
 }
+
+// looked is a member of a record's data that it is looked up by, and its value.
+type looked struct{ name, value string }
 
 // reader finds out what leaves say. It keeps scratch space between them.
 type reader struct {
@@ -103,6 +118,12 @@ func (r *reader) read(leaf *chain.Leaf) *facts {
 	r.facts.keys, r.facts.typ = keys, keys.Type
 	if keys.Type == "" {
 		r.facts.typ = r.subjectOf(leaf).Type
+	}
+	if r.facts.typ == activity.TypeDataExported {
+		_, record := leaf.Shown()
+		if export, ok := activity.ExportDataTypeOf(activity.DataOf(record)); ok {
+			r.facts.data = looked{activity.ExportDataType, export.Slug}
+		}
 	}
 	return &r.facts
 }

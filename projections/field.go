@@ -4,8 +4,8 @@ package projections
 // a workspace are told apart by.
 type Field uint8
 
-// The fields. Their numbers stand in keys and never change; [FieldObject] and
-// [FieldGroup] are asked for, not stored.
+// The fields. Their numbers stand in keys and never change; [FieldObject],
+// [FieldGroup] and [FieldActor] are asked for, not stored.
 const (
 	FieldUser      Field = 1  // id of the actor, or of the one on whose behalf
 	FieldObject    Field = 2  // type and id of the object or of a linked one
@@ -20,12 +20,16 @@ const (
 	FieldKind      Field = 11 // record, duplicate, conflict, rejection, control, gap
 	FieldDimension Field = 12 // name and value of one of the record's dimensions
 	FieldAmends    Field = 13 // index of the entry that the record amends, in decimal
+	FieldActor     Field = 14 // id of the actor alone
+	FieldBehalf    Field = 15 // id of the one on whose behalf, where another acted
+	FieldData      Field = 16 // name and value of what the type's data is looked up by
 )
 
 var fieldNames = [...]string{
 	FieldUser: "user", FieldObject: "object", FieldLinked: "linked", FieldType: "type", FieldGroup: "group",
 	FieldSource: "source", FieldOutcome: "outcome", FieldSession: "session", FieldIP: "ip", FieldGrade: "grade",
 	FieldKind: "kind", FieldDimension: "dimension", FieldAmends: "amends",
+	FieldActor: "actor", FieldBehalf: "behalf", FieldData: "data",
 }
 
 // String returns the field's name as questions spell it, "" for none.
@@ -56,4 +60,10 @@ func ParseField(s string) (Field, bool) {
 }
 
 // paired reports whether the field's values have two parts.
-func (f Field) paired() bool { return f == FieldObject || f == FieldLinked || f == FieldDimension }
+func (f Field) paired() bool {
+	switch f {
+	case FieldObject, FieldLinked, FieldDimension, FieldData:
+		return true
+	}
+	return false
+}

@@ -52,7 +52,7 @@ func (g *generations) start() (*generation, error) {
 	if err != nil {
 		return nil, err
 	}
-	s, err := g.open(number, g.o.CacheSize)
+	s, err := g.open(number, g.o)
 	if err != nil {
 		return nil, err
 	}
@@ -93,7 +93,7 @@ func (g *generations) number() (uint64, error) {
 // was being folded when the process ended.
 func (g *generations) further(s *generation) (*generation, error) {
 	size, _ := s.Cursor()
-	next, err := g.open(s.number+1, g.o.CacheSize)
+	next, err := g.open(s.number+1, g.o)
 	if err != nil {
 		return nil, errors.Join(err, s.Close())
 	}
@@ -119,9 +119,7 @@ func (g *generations) further(s *generation) (*generation, error) {
 }
 
 // open opens a generation, and makes it when it is absent.
-func (g *generations) open(number uint64, cache int64) (*generation, error) {
-	o := g.o
-	o.CacheSize = cache
+func (g *generations) open(number uint64, o Options) (*generation, error) {
 	p, err := Open(g.pathOf(number), g.lineage, o)
 	if err != nil {
 		return nil, err

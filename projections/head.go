@@ -12,7 +12,7 @@ import (
 
 // schema is the version of the rows. Any change of them is a new one: a folder
 // of another version is emptied and folded again.
-const schema = 3
+const schema = 4
 
 // headKey is the key of the one row that says how far the fold has come.
 var headKey = []byte{rowHead, 'h', 'e', 'a', 'd'}

@@ -4,6 +4,7 @@ import (
 	"iter"
 
 	"annals/activity"
+	"annals/internal/multibuffer"
 	"annals/ledger/chain"
 )
 
@@ -51,21 +52,27 @@ func Ahead(leaves iter.Seq2[chain.Leaf, error]) iter.Seq2[chain.Leaf, error] {
 // read fills runs until the leaves end or stop is closed.
 func read(leaves iter.Seq2[chain.Leaf, error], full chan<- *run, spent <-chan *run, stop <-chan struct{}) {
 	defer close(full)
-	r := <-spent
-	r.reset()
-	hand := func() bool {
+	next := func() *run {
+		select {
+		case r := <-spent:
+			r.reset()
+			return r
+		case <-stop:
+			return nil
+		}
+	}
+	hand := func(r *run) bool {
+		r.hasher.Flush()
 		select {
 		case full <- r:
-		case <-stop:
-			return false
-		}
-		select {
-		case r = <-spent:
-			r.reset()
 			return true
 		case <-stop:
 			return false
 		}
+	}
+	r := next()
+	if r == nil {
+		return
 	}
 	for leaf, err := range leaves {
 		if err != nil {
@@ -73,11 +80,17 @@ func read(leaves iter.Seq2[chain.Leaf, error], full chan<- *run, spent <-chan *r
 			break
 		}
 		r.add(&leaf)
-		if (len(r.leaves) == aheadLeaves || len(r.bytes) >= aheadBytes) && !hand() {
+		if len(r.leaves) < aheadLeaves && len(r.bytes) < aheadBytes {
+			continue
+		}
+		if !hand(r) {
+			return
+		}
+		if r = next(); r == nil {
 			return
 		}
 	}
-	hand()
+	hand(r)
 }
 
 // run is some leaves in a row, with all that they point to.
@@ -86,12 +99,17 @@ type run struct {
 	payloads [aheadLeaves]chain.Payload
 	keys     [aheadLeaves]activity.Keys
 	bytes    []byte
-	err      error // after them
+	hasher   multibuffer.Hasher // of the leaves' hashes
+	err      error              // after them
+	home     chan<- *run        // where it goes when it is spent; nil of the one reader of [Ahead]
 }
 
 // reset empties the run. What it held is overwritten by the next leaves; nothing
 // that was erased stays longer than the reading goes on.
 func (r *run) reset() {
+	if r.leaves == nil {
+		r.leaves = make([]chain.Leaf, 0, aheadLeaves) // never moved: hashes are written there later
+	}
 	r.leaves, r.bytes, r.err = r.leaves[:0], r.bytes[:0], nil
 }
 
@@ -104,7 +122,7 @@ func (r *run) add(leaf *chain.Leaf) {
 	mine.Original = r.copy(leaf.Original)
 	mine.Keys = nil
 	if leaf.Hash == (chain.Hash{}) {
-		mine.Hash = chain.LeafHash(mine.Raw)
+		chain.LeafHashTo(&r.hasher, &mine.Hash, mine.Raw)
 	}
 	if leaf.Payload == nil {
 		return

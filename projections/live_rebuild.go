@@ -14,7 +14,7 @@ import (
 var ErrRebuilding = errors.New("projections: they are being rebuilt already; wait until that is done")
 
 // Leaves hands out the ledger's entries [from, to), in order. A method value of
-// the ledger's own iterator is one.
+// the ledger's own iterator is one. It may be called from many goroutines at once.
 type Leaves func(ctx context.Context, from, to uint64) iter.Seq2[chain.Leaf, error]
 
 // Progress is how far a rebuild is, or how the last one ended. It is of this
@@ -51,12 +51,13 @@ func (l *Live) Rebuild(ctx context.Context, leaves Leaves, size func() uint64, p
 	if err != nil {
 		return err
 	}
-	r.told = progress
+	r.told, r.abreast = progress, l.folder.o.readers != 1
 	return r.run()
 }
 
-// StartRebuild is [Live.Rebuild] beside: it returns once that has begun.
-// [Live.Progress] and the log say how it goes, and Close ends it.
+// StartRebuild is [Live.Rebuild] beside what else goes on, and leaves that more of the
+// processors: it returns once the rebuild has begun. [Live.Progress] and the log say how
+// it goes, and Close ends it.
 func (l *Live) StartRebuild(leaves Leaves, size func() uint64) error {
 	r, err := l.begin(context.Background(), leaves, size)
 	if err != nil {
@@ -85,6 +86,8 @@ type rebuild struct {
 	began  time.Time
 	next   *generation
 	from   uint64 // where it went on
+
+	abreast bool // it reads with all processors
 }
 
 // begin takes the place of the one rebuild that may run.
@@ -133,7 +136,9 @@ func (r *rebuild) run() error {
 // the old one until the new one is named, and then the new one, which by then is
 // as durable as its cursor says.
 func (r *rebuild) steps() (err error) {
-	if r.next, err = r.open(rebuildCache); err != nil {
+	o := r.live.folder.o
+	o.CacheSize, o.rebuilding = rebuildCache, true
+	if r.next, err = r.open(o); err != nil {
 		return err
 	}
 	defer func() {
@@ -158,8 +163,8 @@ func (r *rebuild) steps() (err error) {
 }
 
 // open opens the new generation.
-func (r *rebuild) open(cache int64) (*generation, error) {
-	return r.live.folder.open(r.live.serving.Load().number+1, cache)
+func (r *rebuild) open(o Options) (*generation, error) {
+	return r.live.folder.open(r.live.serving.Load().number+1, o)
 }
 
 // settle closes the new generation, which makes it durable, and opens it as the
@@ -171,12 +176,30 @@ func (r *rebuild) settle() error {
 	if err != nil {
 		return err
 	}
-	if r.next, err = r.open(r.live.folder.o.CacheSize); err != nil {
+	o := r.live.folder.o
+	trouble := make(chan error, 1)
+	o.trouble = trouble
+	if r.next, err = r.open(o); err != nil {
 		return err
 	}
 	if at, _ := r.next.Cursor(); at != size {
 		return fmt.Errorf("projections: a new generation of %d entries was written and reads back as one of %d: %s; check the disk",
 			size, at, r.next.Restarted())
+	}
+	return r.merge(trouble)
+}
+
+// merge waits until no more tables stand above one another than reads look into
+// otherwise. Where merging fails, Pebble tries again and says so; nobody waits for it.
+func (r *rebuild) merge(trouble <-chan error) error {
+	for r.next.db.Metrics().Levels[0].Sublevels > tablesAbove {
+		select {
+		case <-time.After(10 * time.Millisecond):
+		case <-trouble:
+			return nil
+		case <-r.ctx.Done():
+			return r.ctx.Err()
+		}
 	}
 	return nil
 }
@@ -222,8 +245,14 @@ func (r *rebuild) fold() error {
 
 // portion folds the entries [from, to), which are read and scanned ahead.
 func (r *rebuild) portion(from, to uint64) error {
+	var leaves iter.Seq2[chain.Leaf, error]
+	if r.abreast {
+		leaves = abreast(r.ctx, r.leaves, from, to)
+	} else {
+		leaves = Ahead(r.leaves(r.ctx, from, to))
+	}
 	return r.next.Fold(func(yield func(chain.Leaf, error) bool) {
-		for leaf, err := range Ahead(r.leaves(r.ctx, from, to)) {
+		for leaf, err := range leaves {
 			if err == nil && leaf.Entry.Index%rebuildReport == 0 {
 				r.report(leaf.Entry.Index, r.size())
 				err = r.ctx.Err()

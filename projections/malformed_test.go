@@ -28,12 +28,13 @@ func TestMalformed(t *testing.T) {
 		"kind 7":              {Limit: 1, Kinds: []chain.Kind{7}},
 		"order":               {Limit: 1, Order: 2},
 		"no field":            where(Condition{Any: []Value{{A: "x"}}}),
-		"field beyond":        where(Condition{Field: FieldAmends + 1, Any: []Value{{A: "x"}}}),
+		"field beyond":        where(Condition{Field: FieldData + 1, Any: []Value{{A: "x"}}}),
 		"no value":            where(Condition{Field: FieldUser}),
 		"empty value":         where(Condition{Field: FieldUser, Any: []Value{{A: "x"}, {}}}),
 		"two parts":           where(Condition{Field: FieldUser, Any: []Value{{A: "x", B: "y"}}}),
 		"long prefix":         where(Condition{Field: FieldUser, Any: []Value{{A: strings.Repeat("x", keptPrefix+1), Prefix: true}}}),
 		"prefix of addresses": where(Condition{Field: FieldIP, Any: []Value{{A: "10.", Prefix: true}}}),
+		"prefix of actors":    where(Condition{Field: FieldActor, Any: []Value{{A: "a", Prefix: true}}}),
 		"prefix of a group":   where(Condition{Field: FieldGroup, Any: []Value{{A: "app", Prefix: true}}}),
 		"unknown group":       where(Condition{Field: FieldGroup, Any: []Value{{A: "App"}}}),
 	} {
@@ -51,6 +52,7 @@ func TestMalformed(t *testing.T) {
 		"bounds descend":     func() error { _, _, err := v.HistogramOccurred(ctx, Query{}, []int64{1, 0}); return err },
 		"too many bounds":    func() error { _, _, err := v.Histogram(ctx, Query{}, make([]uint64, maxBounds+1)); return err },
 		"no dimension":       func() error { _, err := v.Values(ctx, Query{}, FieldDimension, "", 1); return err },
+		"actors":             func() error { _, err := v.Values(ctx, Query{}, FieldActor, "", 1); return err },
 		"dimension of users": func() error { _, err := v.Values(ctx, Query{}, FieldUser, "org", 1); return err },
 		"no top":             func() error { _, err := v.Values(ctx, Query{}, FieldUser, "", 0); return err },
 		"values of nothing":  func() error { _, err := v.Values(ctx, Query{}, 0, "", 1); return err },
@@ -77,7 +79,7 @@ func TestFieldNames(t *testing.T) {
 			t.Errorf("%q is read as %d", f, back)
 		}
 	}
-	if len(Fields()) != 13 {
+	if len(Fields()) != 16 {
 		t.Errorf("%d fields", len(Fields()))
 	}
 	if _, ok := ParseField(""); ok {

@@ -149,9 +149,15 @@ func (m *model) write(rng *rand.Rand, from *pools, s *spec, f *fact) {
 // record draws a record, and says in s and f what follows from it.
 func (m *model) record(rng *rand.Rand, from *pools, s *spec, f *fact) []byte {
 	quote := func(v string) string { b, _ := jsontext.AppendQuote(nil, v); return string(b) }
-	b := `{"actor":{"type":"user","id":` + quote(m.say(f, FieldUser, pick(rng, from.users))) + `}`
+	actor := m.say(f, FieldUser, pick(rng, from.users))
+	m.say(f, FieldActor, actor)
+	b := `{"actor":{"type":"user","id":` + quote(actor) + `}`
 	if rng.IntN(3) == 0 { // now and then the actor himself
-		b += `,"on_behalf_of":{"id":` + quote(m.say(f, FieldUser, pick(rng, from.users))) + `}`
+		behalf := m.say(f, FieldUser, pick(rng, from.users))
+		if behalf != actor {
+			m.say(f, FieldBehalf, behalf)
+		}
+		b += `,"on_behalf_of":{"id":` + quote(behalf) + `}`
 	}
 	ref := func(fields ...Field) string {
 		r := pick(rng, from.objects)
@@ -181,7 +187,12 @@ func (m *model) record(rng *rand.Rand, from *pools, s *spec, f *fact) []byte {
 		b += `,"context":{"ip":` + quote(ip) + `,"session_id":` + quote(session) + `}`
 	}
 	b += m.dimensions(rng, from, f) + m.when(rng, f)
-	typ := m.say(f, FieldType, pick(rng, from.types))
+	typ := pick(rng, from.types)
+	if rng.IntN(8) == 0 {
+		typ = "user.data_exported"
+		b += m.exported(rng, f)
+	}
+	m.say(f, FieldType, typ)
 	f.say(FieldGroup, Value{A: groupOfType(typ)})
 	s.subject = "activity." + s.workspace + "." + typ
 	if rng.IntN(2) == 0 {
@@ -194,6 +205,17 @@ func (m *model) record(rng *rand.Rand, from *pools, s *spec, f *fact) []byte {
 		s.subject = "vouched" + strings.TrimPrefix(s.subject, "activity")
 	}
 	return []byte(b + `}`)
+}
+
+// exported draws the data of an export: of a kind by its number or its slug, or of none.
+func (m *model) exported(rng *rand.Rand, f *fact) string {
+	kinds := []string{"export_data", "export_formula", "export_image", "download_document", "template_report"}
+	i := rng.IntN(len(kinds))
+	told := []string{strconv.Itoa(i), strconv.Quote(kinds[i]), `"` + strconv.Itoa(i) + `"`, "null", "5"}[rng.IntN(5)]
+	if told == strconv.Itoa(i) || told == strconv.Quote(kinds[i]) {
+		f.say(FieldData, Value{A: "export_data_type", B: kinds[i]})
+	}
+	return `,"data":` + []string{`{"export_data_type":` + told + `}`, `{"a":{},"export_\u0064ata_type":` + told + `}`}[rng.IntN(2)]
 }
 
 func (m *model) say(f *fact, field Field, v string) string {

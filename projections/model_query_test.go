@@ -28,7 +28,11 @@ func (m *model) value(rng *rand.Rand, from *pools, f Field) (v Value) {
 		return s
 	}
 	switch f {
-	case FieldUser:
+	case FieldActor:
+		v.A = pick(rng, from.users)
+	case FieldData:
+		v = Value{A: "export_data_type", B: beginning(pick(rng, []string{"export_data", "export_image", "template_report", "none"}))}
+	case FieldUser, FieldBehalf:
 		v.A = beginning(pick(rng, from.users))
 	case FieldObject, FieldLinked:
 		r := pick(rng, from.objects)
@@ -311,6 +315,9 @@ func (m *model) histogramFound(ctx context.Context, v *View, q Query, all []uint
 
 func (m *model) facets(ctx context.Context, v *View, rng *rand.Rand, q Query, all []uint64) error {
 	f, dimension, top := Fields()[rng.IntN(len(Fields()))], "", 1+rng.IntN(12)
+	if f == FieldActor {
+		f = FieldBehalf // of which there are lists
+	}
 	if f == FieldDimension {
 		dimension = pick(rng, []string{"org", "or", "site", "org\x00", "none"})
 	}

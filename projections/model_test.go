@@ -25,7 +25,7 @@ func newModel() *model { return &model{leaves: newLeaves()} }
 type fact struct {
 	tag      chain.Hash
 	kind     chain.Kind
-	values   [FieldAmends + 1][]Value // by field, each once
+	values   [FieldData + 1][]Value // by field, each once
 	occurred int64
 	ms       int64
 }
@@ -56,7 +56,7 @@ func holds(field Field, asked, v Value) bool {
 		return canonical(asked.A) == v.A
 	case !asked.Prefix:
 		return asked == v
-	case field == FieldObject || field == FieldLinked || field == FieldDimension:
+	case field.paired():
 		return asked.A == "" && asked.B == "" || asked.A == v.A && strings.HasPrefix(v.B, asked.B)
 	}
 	return strings.HasPrefix(v.A, asked.A)

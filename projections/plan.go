@@ -85,7 +85,7 @@ func (f Field) check(v Value) error {
 		return fmt.Errorf("a value is not empty")
 	case f == FieldIP && v.Prefix && v.A != "":
 		return fmt.Errorf("addresses are compared whole or by a CIDR prefix, such as 10.0.0.0/8")
-	case (f == FieldGroup || f == FieldKind || f == FieldGrade) && v.Prefix:
+	case (f == FieldGroup || f == FieldKind || f == FieldGrade || f == FieldActor) && v.Prefix:
 		return fmt.Errorf("values of this field are compared whole")
 	case f == FieldAmends && v.Prefix && v.A != "":
 		return fmt.Errorf("an amended entry is named by the whole of its index, in decimal")
@@ -203,6 +203,14 @@ func (w *walk) term(f Field, any []Value) (t *term, ranging bool) {
 			ranging = ranging || r
 		}
 		return t, ranging
+	}
+	if f == FieldActor {
+		for _, v := range any {
+			user, _ := FieldUser.names(w.workspace, v)
+			behalf, _ := FieldBehalf.names(w.workspace, v)
+			t.sources = append(t.sources, &except{all: newStream(w, user), but: newStream(w, behalf)})
+		}
+		return t, false
 	}
 	for _, v := range any {
 		lo, hi := f.names(w.workspace, v)

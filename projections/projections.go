@@ -23,12 +23,16 @@ type Options struct {
 	CacheSize int64        // bytes of the block cache; 0: 64 MiB
 	Logger    *slog.Logger // nil: silent
 
+	rebuilding bool         // nobody reads yet: see settings
+	trouble    chan<- error // is told, unless it is nil or full, what failed behind the fold's back
+
 	// For tests.
 	schema      uint32
 	eraBits     uint   // blocks in an era, a power of two
 	memTable    uint64 // bytes
 	flush       int    // entries held in memory before they are written; a power of two, at most blockSize
 	amended     int    // rows of amended entries that a question reads
+	readers     int    // of a rebuild that has all processors; 0: one each
 	tornBatches bool   // break the rule: the head goes in a batch of its own
 }
 

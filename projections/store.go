@@ -12,6 +12,10 @@ import (
 	"github.com/cockroachdb/pebble/v2/sstable"
 )
 
+// tablesAbove is how many tables may stand above one another in the store's first level
+// before they are merged: a read looks into each.
+const tablesAbove = 12
+
 // settings are the store's. There is no write-ahead log: the ledger is one. What
 // a crash takes is at most what stood in memory, and that a batch's rows and its
 // head stand or fall together holds without one, because a batch never spans two
@@ -21,6 +25,10 @@ import (
 // is, without putting each row into a skip list first: a microsecond an entry.
 // Its rows are spread over its era, so every compaction of the first level rewrites
 // what the next one has of that era, and of no other.
+//
+// While it is rebuilt nobody reads it, and tables may stand above one another until
+// there is an era of them: then each row is merged once, not each time that twelve
+// more have come.
 func settings(f *folder, o *Options) *pebble.Options {
 	opts := &pebble.Options{
 		FS:                          disk.Ordered{FS: o.FS},
@@ -31,7 +39,7 @@ func settings(f *folder, o *Options) *pebble.Options {
 		CacheSize:                   o.CacheSize + 2*int64(o.memTable), // Pebble takes memtables out of the cache
 		MemTableSize:                o.memTable,
 		MemTableStopWritesThreshold: 8,
-		L0CompactionThreshold:       24, // which Pebble takes for twice as many tables above one another as it waits for
+		L0CompactionThreshold:       2 * tablesAbove, // Pebble takes it for twice as many as it waits for
 		L0StopWritesThreshold:       64,
 		LBaseMaxBytes:               256 << 20,
 		MaxManifestFileSize:         1, // so that a new one begins whenever it is worth its while: see forgetBounds
@@ -43,7 +51,18 @@ func settings(f *folder, o *Options) *pebble.Options {
 			DataCorruption: func(i pebble.DataCorruptionInfo) {
 				f.condemn(o.Logger, fmt.Errorf("%s: %w", i.Path, i.Details))
 			},
+			BackgroundError: func(err error) {
+				storeLog{o.Logger}.Errorf("background error: %s", err)
+				select {
+				case o.trouble <- err:
+				default:
+				}
+			},
 		},
+	}
+	if o.rebuilding {
+		opts.L0CompactionThreshold = 2 << eraBits
+		opts.L0StopWritesThreshold = 4 << eraBits
 	}
 	for i := range opts.Levels {
 		opts.Levels[i].BlockSize = 8 << 10

@@ -23,6 +23,8 @@ func (v *View) Values(ctx context.Context, q Query, f Field, dimension string, t
 	switch {
 	case f.String() == "":
 		return Values{}, fmt.Errorf("%w: there is no field %d", ErrQuery, f)
+	case f == FieldActor:
+		return Values{}, fmt.Errorf("%w: actors are asked for, and users are counted", ErrQuery)
 	case (f == FieldDimension) != (dimension != ""):
 		return Values{}, fmt.Errorf("%w: a dimension's values are asked for by its name, and only those", ErrQuery)
 	case top < 1 || top > MaxLimit:

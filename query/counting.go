@@ -88,7 +88,7 @@ func parseBy(f *filter, _ said, v string) (problem.Code, string) {
 		c.unit = byDay
 	case v == "hour":
 		c.unit = byHour
-	case !known || field == projections.FieldAmends || // which is a ULID to others
+	case !known || field >= projections.FieldAmends || // which is a ULID to others, and what others don't ask for
 		dotted != (field == projections.FieldDimension):
 		return "unknown_field", strconv.Quote(v) + " is nothing to count by; " + what
 	case dotted:

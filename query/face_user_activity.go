@@ -8,7 +8,6 @@ import (
 	"mime"
 	"net/http"
 	"reflect"
-	"slices"
 	"strings"
 	"time"
 
@@ -29,9 +28,6 @@ const UserActivityPath = "/api/rest/v1/management/user/activity"
 const (
 	DefaultActivityRows = 10
 	MaxActivityRows     = 1000
-	// MaxSifted is how many records are read for one answer, where what is asked for
-	// stands in no index.
-	MaxSifted = 200_000
 
 	maxActivityPage = 1_000_000_000
 	maxActivityBody = 64 << 10
@@ -131,11 +127,7 @@ func (a *API) userActivity(w http.ResponseWriter, r *http.Request, f *filter) er
 	skip := uint64(max(f.paging.number, 1)-1) * uint64(size)
 	var indexes []uint64
 	out := UserActivity{Rows: []face.UserActivityRow{}}
-	if len(asked.Users) > 0 || asked.Export != "" {
-		out.TotalRecords, indexes, err = a.sift(r.Context(), view, q, asked, skip, size)
-	} else {
-		out.TotalRecords, indexes, err = a.pageAt(r.Context(), view, q, skip, size)
-	}
+	out.TotalRecords, indexes, err = a.pageAt(r.Context(), view, q, skip, size)
 	if err != nil {
 		return err
 	}
@@ -190,7 +182,10 @@ func (f *filter) ask(asked *face.UserActivityQuestion) {
 		}
 	}
 	any(projections.FieldType, false, asked.Types...)
-	any(projections.FieldUser, false, asked.Users...)
+	any(projections.FieldActor, false, asked.Users...)
+	if asked.Export != "" {
+		f.where = append(f.where, projections.Condition{Field: projections.FieldData, Any: []projections.Value{{A: activity.ExportDataType, B: asked.Export}}})
+	}
 	if asked.Source == face.UnknownSource { // which is shown of whatever is none of the others
 		any(projections.FieldSource, true, face.KnownSources()...)
 	} else if asked.Source != "" {
@@ -264,40 +259,4 @@ func hours(from, to int64) []int64 {
 		bounds = append(bounds, t)
 	}
 	return append(bounds, to)
-}
-
-// sift is [API.pageAt] for what stands in no index: a user is asked for as the actor
-// alone, and an export by its kind. It reads the records that the indexes find.
-func (a *API) sift(ctx context.Context, view *projections.View, q projections.Query, asked *face.UserActivityQuestion, skip uint64, size int) (total uint64, indexes []uint64, err error) {
-	q.Limit = int(a.atOnce)
-	for read := 0; ; {
-		page, err := view.Page(ctx, q)
-		if err != nil {
-			return 0, nil, err
-		}
-		if read += len(page.Indexes); page.Truncated || read > MaxSifted {
-			return 0, nil, tooBroad()
-		}
-		for chunk := range slices.Chunk(page.Indexes, 500) {
-			if err := ctx.Err(); err != nil {
-				return 0, nil, err
-			}
-			if _, err := a.records(chunk, math.MaxInt, func(e *chain.Entry, r *activity.Record) error {
-				if !asked.Matches(r) {
-					return nil
-				}
-				if total >= skip && len(indexes) < size {
-					indexes = append(indexes, e.Index)
-				}
-				total++
-				return nil
-			}); err != nil {
-				return 0, nil, err
-			}
-		}
-		if !page.More {
-			return total, indexes, nil
-		}
-		q.After = &page.Last
-	}
 }

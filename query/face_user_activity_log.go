@@ -149,7 +149,7 @@ func init() {
 	}
 	natives := map[string]func(f *filter, v string) (problem.Code, string){
 		"user": func(f *filter, v string) (problem.Code, string) {
-			return f.add(projections.FieldUser, false, projections.Value{A: v})
+			return f.add(projections.FieldActor, false, projections.Value{A: v})
 		},
 		"onBehalfOfUser": func(f *filter, v string) (problem.Code, string) {
 			return f.add(projections.FieldUser, false, projections.Value{A: v})
@@ -176,8 +176,8 @@ func init() {
 					return code, why
 				}
 				f.logging.must(field.Field, v)
-				if narrow == nil || field.Field == "onBehalfOfUser" && f.logging.want["user"] != "" || field.Field == "user" && f.logging.want["onBehalfOfUser"] != "" {
-					return "", "" // of two users either would do for the index; one narrows enough
+				if narrow == nil {
+					return "", ""
 				}
 				return narrow(f, v)
 			},

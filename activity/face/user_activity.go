@@ -248,7 +248,7 @@ func UserActivityRowOf(r *activity.Record, typ string, occurred time.Time) UserA
 		row.OnBehalfOfUserID, row.OnBehalfOfUserName = idOf(b.ID), loginOf(b)
 	}
 	if d.Number == exportActivity {
-		if c, ok := exportOf(r); ok {
+		if c, ok := activity.ExportDataTypeOf(r.Data); ok {
 			row.ExportDataTypeID, row.ExportDataType = &c.Number, c.Label
 		}
 	}
@@ -300,34 +300,4 @@ func idOf(id string) jsontext.Value {
 	}
 	v, _ := jsontext.AppendQuote(nil, id) // a record's text is UTF-8
 	return v
-}
-
-// Matches decides what no index does: whether a record that they find is of one of the
-// users as its actor, not as the one on whose behalf, and of the kind of export.
-func (q *UserActivityQuestion) Matches(r *activity.Record) bool {
-	if len(q.Users) > 0 && (r.Actor == nil || !slices.Contains(q.Users, r.Actor.ID)) {
-		return false
-	}
-	if q.Export == "" {
-		return true
-	}
-	c, ok := exportOf(r)
-	return ok && c.Slug == q.Export
-}
-
-// exportOf says which export data type a record of activity 8 names, by
-// its slug or its number.
-func exportOf(r *activity.Record) (c activity.Choice, ok bool) {
-	var data struct {
-		Type jsontext.Value `json:"export_data_type"`
-	}
-	if r.Data.Kind() != '{' || json.Unmarshal(r.Data, &data) != nil {
-		return c, false
-	}
-	for _, c := range activity.Catalogue().ExportDataTypes() {
-		if string(data.Type) == strconv.Itoa(c.Number) || string(data.Type) == strconv.Quote(c.Slug) {
-			return c, true
-		}
-	}
-	return c, false
 }

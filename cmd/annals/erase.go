@@ -17,6 +17,7 @@ import (
 
 type eraseFlags struct {
 	url, data, workspace  string
+	workspaces            []string
 	records               []string
 	user, object          string
 	reason, by, note      string
@@ -52,14 +53,14 @@ each at their own place, --propose writes what is to be signed into a file.
 			if err := f.check(cmd.Flags().Changed("data")); err != nil {
 				return err
 			}
-			return a.runErase(cmd.Context(), &f)
+			return a.eraseEach(cmd.Context(), &f)
 		},
 	}
 	a.urlFlag(cmd, &f.url)
 	dataFlag(cmd, &f.data)
 	operatorKeyFlag(cmd, &f.keys)
 	fl := cmd.Flags()
-	fl.StringVar(&f.workspace, "workspace", "", "the `NAME` of the workspace")
+	fl.StringSliceVar(&f.workspaces, "workspace", nil, "the `NAMES` of the workspaces: each has statements of its own")
 	fl.StringSliceVar(&f.records, "record", nil, "`ULIDS` of entries")
 	fl.StringVar(&f.user, "user", "", "all that the user with this `ID` did, or that was done on their behalf")
 	fl.StringVar(&f.object, "object", "", "all that concerns or links the object, `TYPE/ID`")
@@ -95,7 +96,7 @@ func (f *eraseFlags) check(data bool) (err error) {
 		f.question.Set("along", strings.Join(along, ","))
 	}
 	switch {
-	case f.workspace == "":
+	case len(f.workspaces) == 0:
 		return usagef("--workspace says where")
 	case given != 1:
 		return usagef("say what goes by one of --record, --user and --object")
@@ -132,7 +133,7 @@ func (a *app) runErase(ctx context.Context, f *eraseFlags) error {
 		entries(total), plural(s.Duplicates, "duplicate"), f.workspace,
 		plural(s.Records, "record"), plural(s.Conflicts, "conflict"), plural(s.Rejections, "rejection"))
 	if total == 0 {
-		return errors.New("there is nothing to erase; what was erased before is not counted")
+		return errNothingToErase
 	}
 	role, err := chain.ParseRole(s.Role)
 	if err != nil {

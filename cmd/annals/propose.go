@@ -123,25 +123,29 @@ func (a *app) shows(p *proposal.Proposal) {
 		strconv.Quote(p.Told.Words), p.Number, p.Number+p.Numbers-1, time.Duration(p.Numbers)*numberLasts, p.Fingerprint())
 }
 
-// readProposals reads copies of one proposal, with the signatures of all of them.
-func readProposals(files []string) (*proposal.Proposal, error) {
-	var p *proposal.Proposal
+// readProposals reads proposals in the order of their files. Copies of one have the
+// signatures of all of them.
+func readProposals(files []string) (all []*proposal.Proposal, err error) {
+	at := map[chain.Hash]*proposal.Proposal{}
 	for _, file := range files {
 		b, err := readBounded(file, proposal.MaxFile)
 		if err != nil {
 			return nil, err
 		}
-		next, err := proposal.Parse(b)
+		p, err := proposal.Parse(b)
 		if err != nil {
 			return nil, fmt.Errorf("%s: %w", file, err)
 		}
-		if p == nil {
-			p = next
-		} else if err := p.Merge(next); err != nil {
-			return nil, fmt.Errorf("%s and %s: %w", files[0], file, err)
+		print := p.Fingerprint()
+		if first := at[print]; first != nil {
+			if err := first.Merge(p); err != nil {
+				return nil, fmt.Errorf("%s: %w", file, err)
+			}
+			continue
 		}
+		at[print], all = p, append(all, p)
 	}
-	return p, nil
+	return all, nil
 }
 
 // namedKeys are what keys are called on this machine.

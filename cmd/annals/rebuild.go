@@ -54,7 +54,7 @@ itself when this command is interrupted.`,
 
 // rebuildHere rebuilds in a data folder.
 func (a *app) rebuildHere(ctx context.Context, data string) (err error) {
-	l, err := ledger.Open(filepath.Join(data, datadir.Ledger), ledger.Options{CacheSize: ledger.CacheToReadOnce})
+	l, err := ledger.Open(filepath.Join(data, datadir.Ledger), ledger.Options{CacheSize: ledger.CacheToReadOnce, Reading: true})
 	if err != nil {
 		return explain(data, err)
 	}

@@ -9,6 +9,7 @@ import (
 	"net/url"
 	"os"
 	"strings"
+	"sync"
 
 	"annals/cmd/annals/internal/client"
 	"annals/cmd/annals/internal/control"
@@ -29,20 +30,31 @@ type signFlags struct {
 func (a *app) signFile() *cobra.Command {
 	var f signFlags
 	cmd := &cobra.Command{
-		Use:   "sign FILE",
+		Use:   "sign FILE…",
 		Short: "Sign what somebody proposed, with a key of your own",
 		Long: `Sign a proposal: a file that ` + "`annals erase --propose`" + ` wrote, or hold, retention or
 keys. It shows what its statements do, made of the bytes that are signed, and refuses a
 file that says anything else. Then it asks, and puts your signature into the file.
+Several files are signed one after the other.
 
 It needs the file and the key, and neither a server nor the ledger. But a statement
 names entries by their numbers and a workspace by its tag: that these are what the
 proposer says, only the ledger's server can tell. --url asks it.`,
 		Example: `  annals sign request.json --key dana.key
   annals sign request.json --key dana.key --url https://audit.example.com --token-file dana.token`,
-		Args: cobra.ExactArgs(1),
+		Args: cobra.MinimumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return a.runSign(cmd.Context(), &f, args[0])
+			if f.key == "" {
+				return usagef("--key names the file of your key")
+			}
+			ask := sync.OnceValues(a.passphrase(f.passphrase)) // for all files
+			answers := bufio.NewReader(a.in)
+			for _, file := range args {
+				if err := a.runSign(cmd.Context(), &f, file, answers, ask); err != nil {
+					return err
+				}
+			}
+			return nil
 		},
 	}
 	fl := cmd.Flags()
@@ -59,14 +71,12 @@ func passphraseFlag(cmd *cobra.Command, file *string) {
 	cmd.Flags().StringVar(file, "passphrase-file", "", "a `FILE` with the passphrase that the key is encrypted by, instead of asking for it")
 }
 
-func (a *app) runSign(ctx context.Context, f *signFlags, file string) error {
-	if f.key == "" {
-		return usagef("--key names the file of your key")
-	}
-	p, err := readProposals([]string{file})
+func (a *app) runSign(ctx context.Context, f *signFlags, file string, answers *bufio.Reader, passphrase func() (string, error)) error {
+	read, err := readProposals([]string{file})
 	if err != nil {
 		return err
 	}
+	p := read[0]
 	a.shows(p)
 	for i := range p.Signatures {
 		fmt.Fprintf(a.out, "by       %s\n", p.Signatures[i].Who())
@@ -75,25 +85,26 @@ func (a *app) runSign(ctx context.Context, f *signFlags, file string) error {
 		return err
 	}
 	if !f.yes {
-		fmt.Fprint(a.err, "sign it with "+f.key+"? yes or no: ")
-		said, _ := bufio.NewReader(a.in).ReadString('\n')
+		fmt.Fprintf(a.err, "sign %s with %s? yes or no: ", file, f.key)
+		said, _ := answers.ReadString('\n')
 		if strings.TrimSpace(said) != "yes" {
 			return errors.New("nothing was signed: say yes, or give --yes")
 		}
 	}
-	signer, err := keys.OpenPersonal(f.key, a.passphrase(f.passphrase))
+	signer, err := keys.OpenPersonal(f.key, passphrase)
 	if err != nil {
 		return err
 	}
-	if f.name == "" {
-		if public, name, err := keys.ReadPublic(f.key + keys.PublicSuffix); err == nil && string(public) == string(signer.Public(0).Public) {
-			f.name = name
+	name := f.name
+	if name == "" {
+		if public, called, err := keys.ReadPublic(f.key + keys.PublicSuffix); err == nil && string(public) == string(signer.Public(0).Public) {
+			name = called
 		}
 	}
-	if err := keys.CheckName(f.name); err != nil {
+	if err := keys.CheckName(name); err != nil {
 		return usagef("--name: %w", err)
 	}
-	if err := p.Sign(signer, f.name); err != nil {
+	if err := p.Sign(signer, name); err != nil {
 		return err
 	}
 	b, err := p.Encode()
@@ -128,6 +139,9 @@ func (a *app) checkTold(ctx context.Context, address string, p *proposal.Proposa
 	if at.Ledger != p.Ledger {
 		return fmt.Errorf("the server at %s serves the ledger %s, and not the one that this is for; nothing was signed", address, at.Ledger)
 	}
+	if number := p.Hold(); number != 0 {
+		return a.checkHold(ctx, c, p.Told.Workspace, number)
+	}
 	later, err := confirmTold(ctx, c, p)
 	if err != nil {
 		return fmt.Errorf("the server at %s doesn't bear out what was told: %w; nothing was signed", address, err)
@@ -137,6 +151,26 @@ func (a *app) checkTold(ctx context.Context, address string, p *proposal.Proposa
 		fmt.Fprintf(a.out, "later    %s came since, or was left out, and is not part of this\n", entries(later))
 	}
 	return nil
+}
+
+// checkHold asks a server what a hold that is to be released keeps: a release names its
+// number alone.
+func (a *app) checkHold(ctx context.Context, c *client.Client, workspace string, number uint64) error {
+	_, holds, err := standing(ctx, c, workspace)
+	if unauthorised(err) {
+		_, err = fmt.Fprintln(a.out, "checked  nothing: the token has not the scope audit, which shows what the hold keeps")
+		return err
+	}
+	if err != nil {
+		return err
+	}
+	for i := range holds {
+		if holds[i].Number == number {
+			_, err := fmt.Fprintf(a.out, "checked  the server at %s says of the workspace: %s\n", c.URL(), holds[i].says())
+			return err
+		}
+	}
+	return fmt.Errorf("the server at %s doesn't bear out what was told: no hold %d stands over %q; nothing was signed", c.URL(), number, workspace)
 }
 
 // confirmTold asks a server what was told: that the name's tag is the statements', and

@@ -28,8 +28,9 @@ func (a *app) submitFile() *cobra.Command {
 		Short: "Have the ledger do what enough keys have signed",
 		Long: `Submit a proposal that was signed by ` + "`annals sign`" + `. It shows what it does and who has
 signed, counts the signatures by the keys that are in force now, and publishes it
-through the running server. Several files are copies of one proposal, each with the
-signature of somebody else.
+through the running server. Several files may be copies of one proposal, each with the
+signature of somebody else: they are counted together. Different ones are submitted in
+turn.
 
 The same file can be submitted again: what is recorded already is said, and not
 published twice. So after an error, or when somebody else was quicker, run it again.`,
@@ -41,7 +42,16 @@ published twice. So after an error, or when somebody else was quicker, run it ag
 			if f.yes && f.dryRun {
 				return usagef("--dry-run does nothing and --yes does it; give one of them")
 			}
-			return a.runSubmit(cmd.Context(), &f, args)
+			proposals, err := readProposals(args)
+			if err != nil {
+				return err
+			}
+			for _, p := range proposals {
+				if err := a.runSubmit(cmd.Context(), &f, p); err != nil {
+					return err
+				}
+			}
+			return nil
 		},
 	}
 	a.urlFlag(cmd, &f.url)
@@ -52,11 +62,7 @@ published twice. So after an error, or when somebody else was quicker, run it ag
 	return cmd
 }
 
-func (a *app) runSubmit(ctx context.Context, f *submitFlags, files []string) error {
-	p, err := readProposals(files)
-	if err != nil {
-		return err
-	}
+func (a *app) runSubmit(ctx context.Context, f *submitFlags, p *proposal.Proposal) error {
 	names, err := namedKeys(f.names, f.data)
 	if err != nil {
 		return err

@@ -150,6 +150,21 @@ func (p *Payload) Commitment(ledger Hash, e *Entry, original []byte) (h Hash, ok
 
 const commitDomain = "annals/payload/v1\x00"
 
+// commitHead is how many bytes stand before the envelope.
+const commitHead = len(commitDomain) + 2*sha256.Size + 4 + 8 + 2 + 4
+
+// appendCommitHead appends what stands before the body's length.
+func appendCommitHead(dst []byte, salt, ledger *Hash, epoch uint32, sequence uint64, place uint16, envelope []byte) []byte {
+	dst = append(dst, commitDomain...)
+	dst = append(dst, salt[:]...)
+	dst = append(dst, ledger[:]...)
+	dst = be32(dst, epoch)
+	dst = be64(dst, sequence)
+	dst = be16(dst, place)
+	dst = be32(dst, len(envelope))
+	return append(dst, envelope...)
+}
+
 // commit hashes a payload's commitment. The body may come in pieces; scratch, when
 // given, is where the input is laid out.
 func commit(scratch []byte, salt, ledger *Hash, epoch uint32, sequence uint64, place uint16, envelope []byte, body ...[]byte) Hash {
@@ -157,14 +172,7 @@ func commit(scratch []byte, salt, ledger *Hash, epoch uint32, sequence uint64, p
 	for _, b := range body {
 		length += len(b)
 	}
-	b := append(scratch[:0], commitDomain...)
-	b = append(b, salt[:]...)
-	b = append(b, ledger[:]...)
-	b = be32(b, epoch)
-	b = be64(b, sequence)
-	b = be16(b, place)
-	b = be32(b, len(envelope))
-	b = append(b, envelope...)
+	b := appendCommitHead(scratch[:0], salt, ledger, epoch, sequence, place, envelope)
 	b = be32(b, length)
 	if length <= 4096 {
 		for _, part := range body {

@@ -4,9 +4,11 @@ import (
 	"bytes"
 	"context"
 	"math/bits"
+	"slices"
 
 	"golang.org/x/mod/sumdb/tlog"
 
+	"annals/internal/multibuffer"
 	"annals/ledger/chain"
 )
 
@@ -67,6 +69,8 @@ type node struct {
 // worker checks chunks, one after the other. It keeps scratch space.
 type worker struct {
 	reading
+	hasher   multibuffer.Hasher
+	owed     []commitment // of the chunk's payloads
 	scratch  []byte
 	subjects map[string]subject
 	refs     []reference
@@ -86,24 +90,27 @@ func (w *worker) check(ctx context.Context, ck *chunk) {
 	if ck.err = w.settleRefs(ctx, ck); ck.err != nil {
 		return
 	}
-	ck.hash()
+	w.hash(ck)
 	if w.nodes && !w.sameNodes(ck) {
 		ck.err = w.compareNodes(ctx, ck)
 	}
 }
 
 func (w *worker) read(ctx context.Context, ck *chunk) error {
-	w.refs = w.refs[:0]
+	w.refs, w.owed = w.refs[:0], slices.Grow(w.owed[:0], int(ck.to-ck.from))
 	w.stored, w.known = w.stored[:0], w.nodes
 	for leaf, err := range w.src.Leaves(ctx, ck.from, ck.to) {
 		if err != nil {
+			w.hasher.Flush() // nothing of this chunk is written into later
 			return err
 		}
-		ck.items = append(ck.items, item{})
+		if uint64(len(ck.items)) == ck.to-ck.from {
+			break
+		}
+		ck.items = append(ck.items, item{}) // within its capacity: digests are written there later
 		it := &ck.items[len(ck.items)-1]
-		it.leaf = chain.LeafHash(leaf.Raw)
+		chain.LeafHashTo(&w.hasher, &it.leaf, leaf.Raw)
 		w.keepNodes(ck, leaf.Nodes)
-		ck.levels[0] = append(ck.levels[0], tlog.Hash(it.leaf))
 		it.entry, it.form = chain.ParseEntry(leaf.Raw)
 		if it.form != nil {
 			it.salvage(leaf.Raw)
@@ -115,10 +122,12 @@ func (w *worker) read(ctx context.Context, ck *chunk) error {
 			w.payload(ck, len(ck.items)-1, &leaf)
 		}
 		it.entry.Tail = bytes.Clone(it.entry.Tail)
-		if uint64(len(ck.items)) == ck.to-ck.from {
-			break
-		}
 	}
+	w.hasher.Flush()
+	for i := range ck.items {
+		ck.levels[0] = append(ck.levels[0], tlog.Hash(ck.items[i].leaf))
+	}
+	w.settleOwed(ck)
 	return nil
 }
 
@@ -143,12 +152,14 @@ func (it *item) salvage(raw []byte) {
 }
 
 // hash computes every complete node of the tree that lies within the chunk.
-func (ck *chunk) hash() {
+func (w *worker) hash(ck *chunk) {
 	for l := 1; l < len(ck.levels); l++ {
-		below, level := ck.levels[l-1], ck.levels[l]
-		for i := 0; i+1 < len(below); i += 2 {
-			level = append(level, tlog.NodeHash(below[i], below[i+1]))
+		below := ck.levels[l-1]
+		level := slices.Grow(ck.levels[l][:0], len(below)/2)[:len(below)/2]
+		for i := range level {
+			chain.NodeHashTo(&w.hasher, (*[32]byte)(&level[i]), (*[32]byte)(&below[2*i]), (*[32]byte)(&below[2*i+1]))
 		}
+		w.hasher.Flush()
 		ck.levels[l] = level
 	}
 }

@@ -60,16 +60,42 @@ func (w *worker) payload(ck *chunk, at int, leaf *chain.Leaf) {
 			it.note(PayloadMissing, "of the body of %s entry %d only its edges are there", e.Kind, e.Index)
 		}
 		return // settled once the original is read
+	case p.Kept == chain.KeptWhole && e.Kind == chain.KindRecord:
+		w.owed = append(w.owed, commitment{at: at}) // within its capacity, as items
+		p.CommitmentTo(&w.hasher, &w.owed[len(w.owed)-1].hash, w.ledger, e)
+		ck.payloads++
 	default:
 		h, _ := p.CommitmentIn(w.scratch, w.ledger, e, nil)
 		ck.payloads++
 		if h != e.Commitment {
-			it.note(AlteredPayload, "the salt, subject, headers or body beside %s entry %d are not what it commits to", e.Kind, e.Index)
+			it.altered()
 			return
 		}
 		w.whole(it, e, p)
 	}
 	w.place(it, e, p)
+}
+
+// commitment is what a record's payload commits to, recomputed together with others.
+type commitment struct {
+	at   int // in the chunk
+	hash chain.Hash
+}
+
+// altered notes that what stands beside an entry isn't what the entry commits to.
+// Nothing else that was found there counts.
+func (it *item) altered() {
+	it.trouble = nil
+	it.note(AlteredPayload, "the salt, subject, headers or body beside %s entry %d are not what it commits to", it.entry.Kind, it.entry.Index)
+}
+
+// settleOwed compares the commitments that were recomputed with the chunk's entries.
+func (w *worker) settleOwed(ck *chunk) {
+	for i := range w.owed {
+		if it := &ck.items[w.owed[i].at]; w.owed[i].hash != it.entry.Commitment {
+			it.altered()
+		}
+	}
 }
 
 // whole holds an entry to its body, of which the commitment is right.

@@ -3,9 +3,12 @@ package anchor
 import (
 	"bytes"
 	"context"
+	"encoding/xml"
+	"errors"
 	"fmt"
 	"io"
 	"math"
+	"net/http"
 	"net/url"
 	"strings"
 	"time"
@@ -40,7 +43,12 @@ func newObjects(u *url.URL, prefix string, days int) (*objects, error) {
 	if err != nil || at.Host == "" || at.Scheme != "https" && at.Scheme != "http" || strings.Trim(at.Path, "/") != "" {
 		return nil, fmt.Errorf("%w: endpoint %q is no https://HOST:PORT", ErrSpec, endpoint)
 	}
+	transport, err := minio.DefaultTransport(at.Scheme == "https")
+	if err != nil {
+		return nil, err
+	}
 	o.client, err = minio.New(at.Host, &minio.Options{
+		Transport: listings{transport},
 		// The variables and the file that every S3 program knows: no secret is on a
 		// command line.
 		Creds:  credentials.NewChainCredentials([]credentials.Provider{&credentials.EnvAWS{}, &credentials.EnvMinio{}, &credentials.FileAWSCredentials{}}),
@@ -89,6 +97,31 @@ func (o *objects) Put(ctx context.Context, b []byte, size uint64) error {
 	if o.days > 0 {
 		options.Mode, options.RetainUntilDate = minio.Compliance, time.Now().AddDate(0, 0, o.days).UTC()
 	}
-	_, err := o.client.PutObject(ctx, o.bucket, o.name(size), bytes.NewReader(b), int64(len(b)), options)
+	put, err := o.client.PutObject(ctx, o.bucket, o.name(size), bytes.NewReader(b), int64(len(b)), options)
+	if err == nil && put.ETag == "" { // which S3 gives every object
+		err = errors.New("what answers is no S3: it gave the object no ETag")
+	}
 	return err
+}
+
+// listings takes nothing for a listing of objects but one. The client reads any other
+// page as one of no object, and no object means that nothing was remembered.
+type listings struct{ http.RoundTripper }
+
+// RoundTrip implements [http.RoundTripper].
+func (l listings) RoundTrip(r *http.Request) (*http.Response, error) {
+	res, err := l.RoundTripper.RoundTrip(r)
+	if err != nil || res.StatusCode != http.StatusOK || r.Method != http.MethodGet || r.URL.Query().Get("list-type") == "" {
+		return res, err
+	}
+	b, err := io.ReadAll(io.LimitReader(res.Body, maxHead))
+	if err = errors.Join(err, res.Body.Close()); err != nil {
+		return nil, err
+	}
+	var root struct{ XMLName xml.Name }
+	if err := xml.Unmarshal(b, &root); err != nil || root.XMLName.Local != "ListBucketResult" {
+		return nil, errors.New("what answers is no S3: it gave no listing of the bucket")
+	}
+	res.Body = io.NopCloser(bytes.NewReader(b))
+	return res, nil
 }

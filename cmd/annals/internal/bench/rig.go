@@ -38,23 +38,29 @@ type RigOptions struct {
 // Start starts a service with an empty ledger.
 func Start(ctx context.Context, o RigOptions) (*Rig, error) {
 	r := &Rig{o: o, data: filepath.Join(o.Dir, "annals-data")}
-	var err error
 	if o.Prepare != nil {
-		if err = o.Prepare(r.data); err != nil {
+		if err := o.Prepare(r.data); err != nil {
 			return nil, errors.Join(err, os.RemoveAll(o.Dir))
 		}
 	}
-	r.service, err = service.Start(ctx, service.Options{
-		Data: r.data, Listen: "127.0.0.1:0", NATSListen: "127.0.0.1:0", Version: o.Version, Logger: o.Logger,
-		Checkpoint: o.Checkpoint,
-	})
-	if err != nil {
-		return nil, errors.Join(err, os.RemoveAll(o.Dir))
-	}
-	if r.nc, err = nats.Connect(r.service.NATSURL(), nats.CustomInboxPrefix("_INBOX")); err != nil {
+	if err := r.start(ctx); err != nil {
 		return nil, errors.Join(err, r.Remove())
 	}
 	return r, nil
+}
+
+// start starts the service on what its folder holds.
+func (r *Rig) start(ctx context.Context) (err error) {
+	r.service, err = service.Start(ctx, service.Options{
+		Data: r.data, Listen: "127.0.0.1:0", NATSListen: "127.0.0.1:0", Version: r.o.Version, Logger: r.o.Logger,
+		Checkpoint: r.o.Checkpoint,
+	})
+	if err != nil {
+		r.service = nil
+		return err
+	}
+	r.nc, err = nats.Connect(r.service.NATSURL(), nats.CustomInboxPrefix("_INBOX"))
+	return err
 }
 
 // Stop stops the service; what it wrote stays.

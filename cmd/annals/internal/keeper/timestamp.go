@@ -10,14 +10,14 @@ import (
 	"annals/ledger/proof"
 )
 
-// Timestamp publishes a timestamp token over a checkpoint of the ledger, and returns how
-// many entries the ledger has once it is recorded.
-func (k *Keeper) Timestamp(ctx context.Context, c proof.Checkpoint, token []byte) (size uint64, err error) {
+// Timestamp publishes a timestamp token over a checkpoint of the ledger, and returns once
+// it is recorded.
+func (k *Keeper) Timestamp(ctx context.Context, c proof.Checkpoint, token []byte) error {
 	for {
 		head := k.o.Ledger.Head()
 		signer, err := k.o.Signer(&head.State)
 		if err != nil {
-			return 0, fmt.Errorf("no timestamp token was signed: %w", err)
+			return fmt.Errorf("no timestamp token was signed: %w", err)
 		}
 		body := chain.SealTimestamp(k.o.Ledger.ID(), head.State.Control, c.Size, c.Root, token, signer)
 		sequence, err := k.publish(ctx, chain.ControlTimestamp, body, head.State.ControlSequence)
@@ -30,7 +30,7 @@ func (k *Keeper) Timestamp(ctx context.Context, c proof.Checkpoint, token []byte
 			err = k.folded(ctx, sequence)
 		}
 		if err != nil || !lost {
-			return k.o.Ledger.Head().Size, err
+			return err
 		}
 	}
 }

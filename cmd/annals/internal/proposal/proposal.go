@@ -41,8 +41,8 @@ const (
 	maxSignatures = 1 << 20
 	// MaxFile is the longest file that is read.
 	MaxFile = 256 << 20
-	// maxSigners is what a control message's count holds.
-	maxSigners = math.MaxUint8
+	// maxSigners is what a statement leaves room for, however much it selects.
+	maxSigners = 100
 	maxTold    = 1 << 16
 )
 
@@ -176,6 +176,8 @@ func (p *Proposal) check() error {
 		return bad("its control numbers begin with %d", p.Number)
 	case !plain(p.Origin), !plain(p.Told.Workspace), !plain(p.Told.Select):
 		return bad("origin, workspace or question have something in them that can't be printed")
+	case len(p.Told.Words) > maxTold:
+		return bad("the words have %d bytes, at most %d are kept beside an entry", len(p.Told.Words), maxTold)
 	case len(p.Signatures) > maxSigners:
 		return bad("%d signers; a message has at most %d", len(p.Signatures), maxSigners)
 	}

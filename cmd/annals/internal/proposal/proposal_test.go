@@ -2,6 +2,7 @@ package proposal
 
 import (
 	"bytes"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"slices"
@@ -272,6 +273,14 @@ func TestTampered(t *testing.T) {
 		{"numbers beyond all", func(p *Proposal) { p.Number = ^uint64(0) - 1 }, ErrFile},
 		{"what a terminal obeys", func(p *Proposal) { p.Told.Workspace = "ws_7\x1b[2J" }, ErrFile},
 		{"a name in two lines", func(p *Proposal) { p.Signatures[0].Name = "Dana\nsigned   2 of 2" }, ErrFile},
+		{"words beyond what is kept", func(p *Proposal) { p.Told.Words = strings.Repeat("x", 1<<16+1) }, ErrFile},
+		{"more signers than fit", func(p *Proposal) {
+			for i := range 100 {
+				s := p.Signatures[0]
+				s.Key[0], s.Key[1] = byte(i), 1
+				p.Signatures = append(p.Signatures, s)
+			}
+		}, ErrFile},
 		{"a format to come", func(p *Proposal) { p.Format = "annals proposal 2" }, ErrFile},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -343,6 +352,33 @@ func TestParts(t *testing.T) {
 		if _, gone := s.log.Gone(uint64(2 + i)); !gone {
 			t.Errorf("part %d erased nothing", i)
 		}
+	}
+}
+
+// TestFormat pins what docs/erasure.md says is signed: files go from one version to
+// another, and to signers that others wrote.
+func TestFormat(t *testing.T) {
+	s := newScene(t)
+	p := sign(t, s.proposed(t, 2), s.a)
+	statement := s.statements[0]
+	statement.Ledger, statement.Number = s.ID, p.Number
+	text := statement.Append(nil)
+	len32 := func(b []byte) []byte {
+		return append([]byte{0, byte(len(b) >> 16), byte(len(b) >> 8), byte(len(b))}, b...)
+	}
+	want := sha256.Sum256(slices.Concat([]byte("annals/proposal/v1\x00"), s.ID[:], []byte{0, 0, 0, 0, 0, 0, 0, byte(p.Number)}, []byte{0, 0, 0, 0, 0, 0, 0, 2},
+		len32([]byte("annals.example/proposal")), len32([]byte("ws_7")), len32([]byte("user=u1")), len32([]byte("by Erin\nticket 12")), []byte{0, 0, 0, 1}, len32(text)))
+	if p.Fingerprint() != want {
+		t.Errorf("fingerprint %s, want %x", p.Fingerprint(), want)
+	}
+	signed := p.Signatures[0]
+	consent := slices.Concat([]byte("annals/proposal/consent/v1\x00"), want[:], len32([]byte("officer 0")))
+	if !bytes.Equal(signed.Consent, s.a.Sign(consent)) {
+		t.Error("the consent is over something else")
+	}
+	statement.Number++
+	if !bytes.Equal(signed.Signatures[0], slices.Concat(s.a.Sign(text), s.a.Sign(statement.Append(nil)))) {
+		t.Error("the signatures are over something else than the statements")
 	}
 }
 

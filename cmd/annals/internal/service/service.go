@@ -357,6 +357,11 @@ func (s *Service) letIn(ctx context.Context) error {
 			return fmt.Errorf("no mark could be published, so producers were not let in: %w", err)
 		}
 		s.o.Logger.Warn("no mark was published", "error", err)
+		// What the stream orders to be destroyed is, before anybody reads: to publish a
+		// mark would have waited for that.
+		if err := s.keeper.Level(ctx); err != nil {
+			s.o.Logger.Warn("erasures in the stream may not be folded yet", "error", err)
+		}
 	}
 	if !s.line.quiet {
 		return nil

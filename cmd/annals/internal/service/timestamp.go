@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"annals/cmd/annals/internal/tsa"
+	"annals/ledger/chain"
 	"annals/ledger/proof"
 )
 
@@ -22,8 +23,17 @@ func (s *Service) timestamp() {
 	stamper := tsa.Stamper{
 		Authority: s.o.Timestamps.Authority, Every: s.o.Timestamps.Every, Logger: s.o.Logger,
 		Next: func(ctx context.Context, after uint64) (proof.Checkpoint, error) {
-			c, err := s.signer.Next(ctx, after)
-			return proof.Checkpoint{Origin: s.ledger.Genesis().Origin, Size: c.Size, Root: c.Root, Note: c.Note}, err
+			for {
+				c, err := s.signer.Next(ctx, after)
+				grown := err == nil
+				if grown {
+					grown, err = s.grown(ctx, after, c.Size)
+				}
+				if grown || err != nil {
+					return proof.Checkpoint{Origin: s.ledger.Genesis().Origin, Size: c.Size, Root: c.Root, Note: c.Note}, err
+				}
+				after = c.Size
+			}
 		},
 		Publish: s.keeper.Timestamp,
 	}
@@ -31,4 +41,23 @@ func (s *Service) timestamp() {
 		stamper.Run(ctx)
 		return nil
 	})
+}
+
+// grown reports whether one of the entries [from, to) is not of the ledger's own making:
+// neither a seed, a mark, a trim nor a token.
+func (s *Service) grown(ctx context.Context, from, to uint64) (bool, error) {
+	for leaf, err := range s.ledger.Leaves(ctx, from, to) {
+		if err != nil {
+			return false, err
+		}
+		if leaf.Entry.Kind != chain.KindControl {
+			return true, nil
+		}
+		switch chain.ControlType(leaf.Entry.Code) {
+		case chain.ControlSeed, chain.ControlMark, chain.ControlTrim, chain.ControlTimestamp:
+		default:
+			return true, nil
+		}
+	}
+	return false, nil
 }

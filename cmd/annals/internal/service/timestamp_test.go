@@ -108,3 +108,34 @@ func TestTimestamps(t *testing.T) {
 	}
 	mustClose(t, s)
 }
+
+// TestIdleIsNotTimestamped: marks, seeds and tokens are no growth, however many there
+// are, and a record is.
+func TestIdleIsNotTimestamped(t *testing.T) {
+	s := mustStart(t, options(t.TempDir()))
+	size := s.ledger.Head().Size
+	grown := func() bool {
+		t.Helper()
+		got, err := s.grown(t.Context(), size, s.ledger.Head().Size)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return got
+	}
+	for range 3 {
+		if err := s.keeper.Mark(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		head := s.ledger.Head()
+		if err := s.keeper.Timestamp(t.Context(), proof.Checkpoint{Size: head.Size, Root: head.Root}, []byte{0x30, 0}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if n := len(timestamps(t, s)); n != 3 || grown() {
+		t.Errorf("by %d tokens and their marks the ledger has grown", n)
+	}
+	mustPost(t, s, "one", 1)
+	if !grown() {
+		t.Error("a record is no growth")
+	}
+}

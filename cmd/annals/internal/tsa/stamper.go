@@ -13,20 +13,16 @@ type Stamper struct {
 	Authority Authority
 	Every     time.Duration // between two tokens; 0: an hour
 	Logger    *slog.Logger
-	// Next returns the first signed checkpoint of more than so many entries, and waits
-	// for it.
+	// Next returns the first signed checkpoint of more than so many entries, of which one
+	// is not a ledger's own (a token, a mark), and waits for it: an idle ledger must not
+	// grow by tokens over tokens.
 	Next func(ctx context.Context, after uint64) (proof.Checkpoint, error)
-	// Publish puts a token over a checkpoint into the ledger, and returns how many
-	// entries that has then.
-	Publish func(ctx context.Context, c proof.Checkpoint, token []byte) (size uint64, err error)
+	// Publish puts a token over a checkpoint into the ledger.
+	Publish func(ctx context.Context, c proof.Checkpoint, token []byte) error
 }
 
 // DefaultEvery is how often a growing ledger is timestamped.
 const DefaultEvery = time.Hour
-
-// own is how many entries a token brings with it: its own, and the mark that follows
-// it. An idle ledger must not grow by tokens over tokens.
-const own = 2
 
 // The times between two tries, while the authority gives no token.
 const (
@@ -34,8 +30,8 @@ const (
 	lastRetry  = 10 * time.Minute
 )
 
-// Run asks until ctx ends: at once, and then each Every for a ledger that has grown by
-// more than what the last token brought. It returns no error: what fails is tried again,
+// Run asks until ctx ends: at once, and then each Every for a ledger that has grown
+// since the last token. It returns no error: what fails is tried again,
 // later and later, with the checkpoint that is the newest then, and the log says so.
 func (s *Stamper) Run(ctx context.Context) {
 	every, after, retry := s.Every, uint64(0), time.Duration(0)
@@ -58,7 +54,7 @@ func (s *Stamper) Run(ctx context.Context) {
 			if retry > 0 {
 				s.Logger.Info("the timestamp authority answers again")
 			}
-			retry, after = 0, size+own
+			retry, after = 0, size
 		}
 		select {
 		case <-time.After(pause):
@@ -68,7 +64,8 @@ func (s *Stamper) Run(ctx context.Context) {
 	}
 }
 
-// once has the next checkpoint timestamped.
+// once has the next checkpoint timestamped, and returns its size: what came while the
+// authority was asked is for the next one.
 func (s *Stamper) once(ctx context.Context, after uint64) (size uint64, err error) {
 	c, err := s.Next(ctx, after)
 	if err != nil {
@@ -78,9 +75,9 @@ func (s *Stamper) once(ctx context.Context, after uint64) (size uint64, err erro
 	if err != nil {
 		return 0, err
 	}
-	size, err = s.Publish(ctx, c, token)
-	if err == nil {
-		s.Logger.Info("timestamped", "size", c.Size, "time", at)
+	if err := s.Publish(ctx, c, token); err != nil {
+		return 0, err
 	}
-	return size, err
+	s.Logger.Info("timestamped", "size", c.Size, "time", at)
+	return c.Size, nil
 }
