@@ -1,7 +1,9 @@
 package projections
 
 import (
+	"fmt"
 	"math/rand/v2"
+	"reflect"
 	"slices"
 	"testing"
 
@@ -51,6 +53,25 @@ func TestTruncated(t *testing.T) {
 		if values.Truncated {
 			cut["values"]++
 		}
+		asked := false
+		counts, short, err := v.HistogramFound(t.Context(), q, func(first, last int64) ([]int64, error) {
+			asked = true
+			return []int64{first, last, maxTime}, nil
+		})
+		check(t, err)
+		counted := uint64(0)
+		for _, n := range counts {
+			counted += n
+		}
+		if counted > uint64(len(all)) || !short && counted != uint64(len(all)) || asked != (counts != nil) || !short && asked != (len(all) > 0) {
+			t.Fatal(wrong("histogram of what is found", &q, v, counts, len(all)))
+		}
+		switch {
+		case short && asked:
+			cut["histogram"]++
+		case short:
+			cut["histogram without ends"]++
+		}
 		whole := q
 		whole.Limit, whole.After = max(1, len(all)), nil
 		sorted := m.page(&whole, all).Indexes
@@ -59,6 +80,14 @@ func TestTruncated(t *testing.T) {
 		for range 2000 {
 			page, err := v.Page(t.Context(), q)
 			check(t, err)
+			if rng.IntN(2) == 0 {
+				counted := page
+				counted, n, err = v.PageAndCount(t.Context(), q)
+				check(t, err)
+				if n.N > uint64(len(all)) || !n.Truncated && n.N != uint64(len(all)) || n != (Count{}) && !reflect.DeepEqual(counted, page) {
+					t.Fatal(wrong("page and count", &q, v, fmt.Sprint(counted, n), fmt.Sprint(page, len(all))))
+				}
+			}
 			if got = append(got, page.Indexes...); page.Truncated {
 				cut[[]string{"page", "page by occurrence"}[q.Order]]++
 			}
@@ -71,7 +100,7 @@ func TestTruncated(t *testing.T) {
 			t.Fatal(wrong("pages", &q, v, got, sorted))
 		}
 	}
-	for _, what := range []string{"count", "values", "page", "page by occurrence"} {
+	for _, what := range []string{"count", "values", "page", "page by occurrence", "histogram", "histogram without ends"} {
 		if cut[what] < 3 {
 			t.Errorf("%s was cut short %d times: the test tries nothing", what, cut[what])
 		}

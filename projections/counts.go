@@ -10,8 +10,14 @@ import (
 // Count answers with how many entries there are, exactly. What was asked a short
 // while ago is counted on from there: only what is new.
 func (v *View) Count(ctx context.Context, q Query) (Count, error) {
-	lo, hi := q.span(v.size)
 	key := q.canonical()
+	return v.countFrom(ctx, &q, key, v.counted(&q, key))
+}
+
+// counted is what is known of a question's count: nothing where its size is that of
+// the question's beginning.
+func (v *View) counted(q *Query, key string) counted {
+	lo, hi := q.span(v.size)
 	known := counted{size: lo}
 	if !q.updated() { // which later entries change
 		known = v.past.counts.get(key)
@@ -19,11 +25,25 @@ func (v *View) Count(ctx context.Context, q Query) (Count, error) {
 	if known.size > hi || known.size <= lo {
 		known = counted{size: lo}
 	}
-	w, err := v.plan(ctx, &q, known.size, hi)
+	return known
+}
+
+// remember keeps a count of all that the question is of.
+func (v *View) remember(q *Query, key string, n uint64) {
+	if lo, hi := q.span(v.size); lo < hi && !q.updated() {
+		v.past.counts.put(key, counted{size: hi, n: n})
+	}
+}
+
+// countFrom counts on from what is known.
+func (v *View) countFrom(ctx context.Context, q *Query, key string, known counted) (Count, error) {
+	_, hi := q.span(v.size)
+	w, err := v.plan(ctx, q, known.size, hi)
 	if err != nil {
 		return Count{}, err
 	}
 	defer w.close()
+	w.number = true
 	n := known.n
 	end, err := w.each(true, func(_ uint64, found *set) (bool, error) {
 		n += uint64(found.n)
@@ -35,9 +55,7 @@ func (v *View) Count(ctx context.Context, q Query) (Count, error) {
 	if end.found == unlooked {
 		return Count{N: n, Truncated: true}, nil
 	}
-	if lo < hi && !q.updated() {
-		v.past.counts.put(key, counted{size: hi, n: n})
-	}
+	v.remember(q, key, n)
 	return Count{N: n}, nil
 }
 

@@ -12,18 +12,26 @@ func (x *except) nearest(block uint64, ascending bool) (place, error) {
 	return x.all.nearest(block, ascending)
 }
 
-func (x *except) load(block uint64, ascending bool, s *set) error {
-	x.has.clear()
-	if err := x.all.load(block, ascending, &x.has); err != nil || x.has.n == 0 {
-		return err
+func (x *except) load(block uint64, ascending bool, s *set) (postings, error) {
+	if err := loadInto(x.all, block, ascending, &x.has); err != nil || x.has.n == 0 {
+		return nil, err
 	}
-	x.not.clear()
-	if err := x.but.load(block, ascending, &x.not); err != nil {
-		return err
+	if err := loadInto(x.but, block, ascending, &x.not); err != nil {
+		return nil, err
 	}
 	x.has.keep(&x.not, true)
 	s.addSet(&x.has)
-	return nil
+	return nil, nil
+}
+
+// loadInto makes s what a source has in a block.
+func loadInto(from source, block uint64, ascending bool, s *set) error {
+	s.clear()
+	row, err := from.load(block, ascending, s)
+	if err == nil && row != nil {
+		s.addStored(row)
+	}
+	return err
 }
 
 func (x *except) close() {

@@ -89,6 +89,96 @@ func (v *View) HistogramOccurred(ctx context.Context, q Query, bounds []int64) (
 	return counts, end.found == unlooked, nil
 }
 
+// HistogramFound is [View.HistogramOccurred] with bounds that follow from when the
+// first and the last of the entries occurred, ns since 1970: they are asked for once
+// that is known, and are to cover both. It looks for the entries once. Where there is
+// none the bounds are not asked for, and there are no counts; truncated with no counts
+// says that the bound on work was reached before either was known.
+func (v *View) HistogramFound(ctx context.Context, q Query, bounds func(first, last int64) ([]int64, error)) (counts []uint64, truncated bool, err error) {
+	lo, hi := q.span(v.size)
+	q.After, q.Limit = nil, 1
+	w, err := v.plan(ctx, &q, lo, hi)
+	if err != nil {
+		return nil, false, err
+	}
+	defer w.close()
+	blocks, cut, err := w.candidates(&q)
+	if err != nil || cut || len(blocks) == 0 {
+		if err != nil {
+			err = v.failed(ctx, err)
+		}
+		return nil, cut, err
+	}
+	var ends [2]moment
+	for i := range ends {
+		var page Page
+		q.Oldest = i == 0
+		w.spent = 0 // each question has as much as if it were asked alone
+		if err := w.first(&q, &page, blocks); err != nil {
+			return nil, false, v.failed(ctx, err)
+		}
+		if len(page.Indexes) == 0 {
+			return nil, true, nil
+		}
+		ends[i] = page.Last
+	}
+	at, err := bounds(ends[0].Occurred, ends[1].Occurred)
+	if err == nil {
+		err = ascend(at)
+	}
+	if err != nil {
+		return nil, false, err
+	}
+	counts = make([]uint64, len(at)-1)
+	w.spent = 0
+	for i := range blocks {
+		if truncated = i > 0 && w.spent > w.most; truncated {
+			break
+		}
+		if err := w.countOccurred(&blocks[i], at, counts); err != nil {
+			return nil, false, v.failed(ctx, err)
+		}
+	}
+	return counts, truncated, nil
+}
+
+// countOccurred counts a block's matches between bounds.
+func (w *walk) countOccurred(c *candidate, bounds []int64, counts []uint64) error {
+	if err := w.pace(); err != nil {
+		return err
+	}
+	if i, ok := bucketOf(bounds, c.zone.earliest); ok {
+		if j, ok := bucketOf(bounds, c.zone.latest); ok && i == j {
+			counts[i] += uint64(postings(c.matches).count())
+			return nil
+		}
+	}
+	s := &w.spare
+	s.clear()
+	s.addStored(c.matches)
+	w.kept = s.appendTo(w.kept[:0])
+	for _, o := range w.kept {
+		t, err := w.occurred(indexAt(c.block, o))
+		if err != nil {
+			return err
+		}
+		if i, ok := bucketOf(bounds, t); ok {
+			counts[i]++
+		}
+	}
+	return nil
+}
+
+// bucketOf returns which of the bounds a time is behind, false where it is before all
+// or not before the last; MaxInt64, as the last one, is none.
+func bucketOf(bounds []int64, t int64) (int, bool) {
+	i := sort.Search(len(bounds), func(i int) bool { return bounds[i] > t }) - 1
+	if last := len(bounds) - 1; i == last && bounds[last] == maxTime {
+		i--
+	}
+	return i, i >= 0 && i < len(bounds)-1
+}
+
 // maxBounds is how many bounds a histogram has at most.
 const maxBounds = 100_000
 

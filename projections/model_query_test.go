@@ -156,6 +156,9 @@ func (m *model) compare(v *View, rng *rand.Rand, q Query) error {
 	if err := m.walkPages(v, rng, q, all); err != nil {
 		return err
 	}
+	if err := m.pageAndCount(ctx, v, rng, q, all); err != nil {
+		return err
+	}
 	if rng.IntN(2) == 0 { // and go on from a count of less
 		less := q
 		less.To = min(cmp.Or(q.To, v.Cursor()), 1+rng.Uint64N(v.Cursor()+1))
@@ -167,7 +170,7 @@ func (m *model) compare(v *View, rng *rand.Rand, q Query) error {
 	if got, err := v.Count(ctx, q); err != nil || got != (Count{N: uint64(len(all))}) {
 		return errOr(err, wrong("count", &q, v, got, len(all)))
 	}
-	for _, ask := range []func(context.Context, *View, *rand.Rand, Query, []uint64) error{m.histogram, m.histogramOccurred, m.facets} {
+	for _, ask := range []func(context.Context, *View, *rand.Rand, Query, []uint64) error{m.pageAndCount, m.histogram, m.histogramOccurred, m.facets} {
 		if rng.IntN(3) == 0 {
 			if err := ask(ctx, v, rng, q, all); err != nil {
 				return err
@@ -175,6 +178,23 @@ func (m *model) compare(v *View, rng *rand.Rand, q Query) error {
 		}
 	}
 	return m.matcher(rng, v, q, all)
+}
+
+// pageAndCount asks for both at once: before the count is known, or after.
+func (m *model) pageAndCount(ctx context.Context, v *View, rng *rand.Rand, q Query, all []uint64) error {
+	if rng.IntN(2) == 0 {
+		return nil
+	}
+	page, n, err := v.PageAndCount(ctx, q)
+	want := m.page(&q, all)
+	if len(all) == 0 {
+		page.Indexes, want = nil, Page{}
+		page.Last = want.Last
+	}
+	if err != nil || !reflect.DeepEqual(page, want) || n != (Count{N: uint64(len(all))}) {
+		return errOr(err, wrong(fmt.Sprint("page and count of ", len(all)), &q, v, fmt.Sprint(page, n), want))
+	}
+	return nil
 }
 
 func errOr(err, other error) error {
@@ -266,6 +286,29 @@ func (m *model) histogramOccurred(ctx context.Context, v *View, rng *rand.Rand, 
 	got, cut, err := v.HistogramOccurred(ctx, q, bounds)
 	if err != nil || cut || !slices.Equal(got, want) {
 		return errOr(err, wrong(fmt.Sprint("histogram by occurrence ", bounds), &q, v, got, want))
+	}
+	return m.histogramFound(ctx, v, q, all, bounds, want)
+}
+
+// histogramFound asks for the same with bounds that it is asked for.
+func (m *model) histogramFound(ctx context.Context, v *View, q Query, all []uint64, bounds []int64, want []uint64) error {
+	var ends, seen []int64
+	for _, i := range all {
+		t := m.facts[i].occurred
+		if ends == nil {
+			ends = []int64{t, t}
+		}
+		ends[0], ends[1] = min(ends[0], t), max(ends[1], t)
+	}
+	if ends == nil {
+		want = nil
+	}
+	got, cut, err := v.HistogramFound(ctx, q, func(first, last int64) ([]int64, error) {
+		seen = []int64{first, last}
+		return bounds, nil
+	})
+	if err != nil || cut || !slices.Equal(got, want) || !slices.Equal(seen, ends) {
+		return errOr(err, wrong(fmt.Sprint("histogram of what is found ", bounds, seen, ends), &q, v, got, want))
 	}
 	return nil
 }

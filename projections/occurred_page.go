@@ -30,9 +30,20 @@ func before(a, b moment) int {
 // the page, it is done.
 func (w *walk) byOccurred(q *Query, page *Page) error {
 	blocks, cut, err := w.candidates(q)
-	if err != nil {
+	switch {
+	case err != nil:
 		return err
+	case cut:
+		page.More, page.Truncated = true, true
+		return nil
 	}
+	return w.first(q, page, blocks)
+}
+
+// first makes a page of the candidates. They come in any order, and are in another
+// one afterwards.
+func (w *walk) first(q *Query, page *Page, blocks []candidate) error {
+	cut := false
 	// In the order of the page: what stands first is best.
 	order := func(a, b moment) int { return before(b, a) }
 	nearest := func(c *candidate) int64 { return c.zone.latest }
@@ -50,7 +61,7 @@ func (w *walk) byOccurred(q *Query, page *Page) error {
 		if best.full() && !best.mayTake(c, q.Oldest) {
 			break
 		}
-		if cut = cut || i > 0 && w.spent > w.most; cut {
+		if cut = i > 0 && w.spent > w.most; cut {
 			limit = nearest(c)
 			break
 		}
@@ -60,7 +71,7 @@ func (w *walk) byOccurred(q *Query, page *Page) error {
 	}
 	found := best.sorted()
 	if cut {
-		w.cutShort(q, page, found, limit, len(blocks) > 0)
+		w.cutShort(q, page, found, limit)
 		return nil
 	}
 	if page.More = len(found) > q.Limit; page.More {
@@ -79,10 +90,10 @@ func (p *Page) add(found []moment) {
 
 // cutShort gives what is certain: what stands before anything that was not looked
 // at.
-func (w *walk) cutShort(q *Query, page *Page, found []moment, limit int64, any bool) {
+func (w *walk) cutShort(q *Query, page *Page, found []moment, limit int64) {
 	page.More, page.Truncated = true, true
 	end := 0
-	for any && end < len(found) && end < q.Limit && (q.Oldest && found[end].Occurred < limit || !q.Oldest && found[end].Occurred > limit) {
+	for end < len(found) && end < q.Limit && (q.Oldest && found[end].Occurred < limit || !q.Oldest && found[end].Occurred > limit) {
 		end++
 	}
 	page.add(found[:end])
@@ -100,7 +111,7 @@ func (w *walk) candidates(q *Query) (blocks []candidate, cut bool, err error) {
 		if after := q.After; after != nil && (q.Oldest && z.latest < after.Occurred || !q.Oldest && z.earliest > after.Occurred) {
 			return true, nil
 		}
-		c := candidate{block: block, zone: z, matches: found.stored(nil)}
+		c := candidate{block: block, zone: z, matches: found.stored(make([]byte, 0, min(2*found.n, bitmapBytes)))}
 		blocks = append(blocks, c)
 		kept += len(c.matches)
 		cut = kept > mostKept

@@ -113,7 +113,7 @@ func TestDamage(t *testing.T) {
 	key := appendEra(nil, 0, inEraPostings)
 	key = append(appendList(key, 0, FieldKind), append(appendValue(nil, "record"), 0)...)
 	check(t, p.db.Set(key, []byte{1}, pebble.NoSync))
-	check(t, p.show())
+	check(t, p.show(p.written))
 	_, err := count(p, Query{Workspace: m.facts[0].tag})
 	if !errors.Is(err, ErrDamaged) {
 		t.Fatalf("a count of damaged rows: %v", err)

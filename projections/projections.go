@@ -89,7 +89,8 @@ type Projections struct {
 	past atomic.Pointer[past]
 
 	mu      sync.Mutex
-	shown   *pebble.Snapshot // what views see of the store
+	shown   *pebble.Snapshot // what views see of the store …
+	written uint64           // … and the ledger's size that it holds
 	changed chan struct{}    // closed when the cursor moves or err is set
 	err     error            // sticky: nothing is folded after it
 	closed  bool
@@ -130,7 +131,7 @@ func Open(dir string, lineage chain.Hash, o Options) (*Projections, error) {
 	if p.scratch.quarter, err = nextQuarter(s.db); err != nil {
 		return nil, errors.Join(p.failed(err), s.db.Close(), f.close())
 	}
-	return p, p.show()
+	return p, p.show(s.head.size)
 }
 
 // Restarted says why Open had to start again from nothing, "" when it went on
@@ -218,7 +219,7 @@ func (p *Projections) forget(h head) error {
 	p.past.Store(&past{workspaces: newWorkspaces()})
 	p.scratch.quarter = 0
 	p.scratch.terms.forget()
-	return p.show()
+	return p.show(h.size)
 }
 
 // Close writes what stands in memory and closes the store, after the views that

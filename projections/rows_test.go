@@ -196,6 +196,13 @@ func TestSet(t *testing.T) {
 		if got := s.appendTo(nil); !slices.Equal(got, want) || s.n != len(want) {
 			t.Fatalf("keep %d, %d, without %t: %d (n %d), want %d", len(a), len(b), without, len(got), s.n, len(want))
 		}
+		if len(b) > 0 {
+			s = made(a)
+			s.keepStored(asStored(b), without)
+			if got := s.appendTo(nil); !slices.Equal(got, want) || s.n != len(want) || postings(asStored(b)).count() != len(b) {
+				t.Fatalf("keep %d, %d as they are stored, without %t: %d (n %d), want %d", len(a), len(b), without, len(got), s.n, len(want))
+			}
+		}
 		lo, hi := rng.IntN(blockSize+1), rng.IntN(blockSize+1)
 		lo, hi = min(lo, hi), max(lo, hi)
 		clipped := slices.DeleteFunc(slices.Clone(a), func(o uint16) bool { return int(o) < lo || int(o) >= hi })

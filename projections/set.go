@@ -2,7 +2,6 @@ package projections
 
 import (
 	"encoding/binary"
-	"fmt"
 	"math/bits"
 	"slices"
 )
@@ -169,6 +168,52 @@ func (s *set) keepSorted(t []uint16, without bool) {
 	s.list, s.n = kept, len(kept)
 }
 
+// keepStored is keep with a list as it is stored: most of what a long one has need
+// not be looked at, to find the few that are asked for.
+func (s *set) keepStored(p postings, without bool) {
+	switch {
+	case !s.dense:
+		kept := s.list[:0]
+		i := 0
+		for _, o := range s.list {
+			has := false
+			if p.dense() {
+				has = p.has(o)
+			} else {
+				i = p.from(i, o)
+				has = i < p.len() && p.at(i) == o
+			}
+			if has != without {
+				kept = append(kept, o)
+			}
+		}
+		s.list, s.n = kept, len(kept)
+	case p.dense():
+		for i := range s.bits {
+			w := binary.LittleEndian.Uint64(p[8*i:])
+			if without {
+				w = ^w
+			}
+			s.bits[i] &= w
+		}
+		s.n = s.bits.count()
+	case without:
+		for i := range p.len() {
+			o := p.at(i)
+			s.bits[o>>6] &^= 1 << (o & 63)
+		}
+		s.n = s.bits.count()
+	default:
+		s.list = s.list[:0]
+		for i := range p.len() {
+			if o := p.at(i); s.bits.has(o) {
+				s.list = append(s.list, o)
+			}
+		}
+		s.dense, s.n = false, len(s.list)
+	}
+}
+
 // clip keeps the offsets in [lo, hi).
 func (s *set) clip(lo, hi int) {
 	if lo <= 0 && hi >= blockSize {
@@ -240,7 +285,7 @@ func (s *set) common(p postings) int {
 	}
 	if p.dense() {
 		for _, o := range s.list {
-			if p[o>>3]&(1<<(o&7)) != 0 {
+			if p.has(o) {
 				n++
 			}
 		}
@@ -265,36 +310,6 @@ func (s *set) appendTo(dst []uint16) []uint16 {
 		}
 	}
 	return dst
-}
-
-// postings is a list's offsets of one block as they are stored, in the one form
-// that their set has: fewer than sparseMost ascending, two bytes each,
-// big-endian; else a bitmap of 2 KiB, little-endian words, so that the first
-// byte holds the first eight.
-type postings []byte
-
-const sparseMost = bitmapBytes / 2
-
-func (p postings) dense() bool     { return len(p) == bitmapBytes }
-func (p postings) len() int        { return len(p) / 2 } // unless dense
-func (p postings) at(i int) uint16 { return binary.BigEndian.Uint16(p[2*i:]) }
-
-// decode appends a sparse list's offsets.
-func (p postings) decode(dst []uint16) []uint16 {
-	dst = slices.Grow(dst, p.len())
-	for i := 0; i+1 < len(p); i += 2 {
-		dst = append(dst, binary.BigEndian.Uint16(p[i:]))
-	}
-	return dst
-}
-
-// check holds a stored list to its form, as far as that costs nothing.
-func (p postings) check() error {
-	n := p.len()
-	if p.dense() || len(p)%2 == 0 && 0 < n && n < sparseMost && int(p.at(n-1)) < blockSize && int(p.at(n-1)) >= n-1 {
-		return nil
-	}
-	return fmt.Errorf("a posting list of %d bytes that no fold writes", len(p))
 }
 
 // stored appends a set in the form in which it is stored.

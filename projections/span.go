@@ -93,14 +93,14 @@ func (s *span) room(i int) *set {
 	return s.sets[i]
 }
 
-func (s *span) load(block uint64, _ bool, into *set) error {
+func (s *span) load(block uint64, _ bool, into *set) (postings, error) {
 	if err := s.read(s.w.v.layout.eraOf(block)); err != nil {
-		return err
+		return nil, err
 	}
 	if x := s.sets[s.w.v.layout.within(block)]; x != nil {
 		into.addSet(x)
 	}
-	return nil
+	return nil, nil
 }
 
 // piece is a list's entries of one block, or some of them: as they are stored, or

@@ -13,8 +13,9 @@ type source interface {
 	// nearest returns the nearest block, from the given one on, in which it may
 	// have entries.
 	nearest(block uint64, ascending bool) (place, error)
-	// load adds the entries of a block, any block, to s.
-	load(block uint64, ascending bool, s *set) error
+	// load adds the entries of a block, any block, to s; or returns a row of the store
+	// that holds all of them, which is valid until the source moves.
+	load(block uint64, ascending bool, s *set) (postings, error)
 	// close gives its iterator back.
 	close()
 }
@@ -100,8 +101,22 @@ func (s *stream) seek(block uint64, ascending bool) error {
 	}
 	near := s.moved && s.valid && s.up == ascending && s.at < block == ascending && s.at != block
 	s.moved, s.up, s.from = true, ascending, block
-	if near && s.step(block, ascending) {
-		return nil
+	if near {
+		found, past := s.step(block, ascending)
+		if found {
+			return nil
+		}
+		if past { // there is none left in that era
+			era := s.w.v.layout.eraOf(s.at)
+			switch {
+			case ascending:
+				block = max(block, s.w.v.layout.firstOf(era+1))
+			case s.w.v.layout.firstOf(era) <= s.w.firstBlock:
+				return s.it.Error()
+			default:
+				block = min(block, s.w.v.layout.firstOf(era)-1)
+			}
+		}
 	}
 	if ascending {
 		s.rise(block)
@@ -114,17 +129,31 @@ func (s *stream) seek(block uint64, ascending bool) error {
 	return s.it.Error()
 }
 
-// step takes the next row, and reports whether that is the one.
-func (s *stream) step(block uint64, ascending bool) bool {
-	s.w.spent++
+// mostSteps is how many rows are passed over one by one where the one that is looked
+// for can't be farther: that takes less than to search for it.
+const mostSteps = 8
+
+// step takes the next row, and a few more where those may be enough, and reports
+// whether it came to the one, or past all that the era has.
+func (s *stream) step(block uint64, ascending bool) (found, past bool) {
 	l := s.w.v.layout
 	era := l.eraOf(s.at)
-	if ascending {
-		s.valid = s.it.Next() && s.here(era)
-	} else {
-		s.valid = s.it.Prev() && s.here(era)
+	for {
+		s.w.spent++
+		if ascending {
+			s.valid = s.it.Next() && s.here(era)
+		} else {
+			s.valid = s.it.Prev() && s.here(era)
+		}
+		switch {
+		case !s.valid:
+			return false, s.it.Error() == nil
+		case s.at == block || s.at > block == ascending:
+			return true, false
+		case ascending && block-s.at > mostSteps, !ascending && s.at-block > mostSteps:
+			return false, false
+		}
 	}
-	return s.valid && (s.at == block || s.at > block == ascending)
 }
 
 // rise looks for the list's first row from a block on, era by era.
@@ -188,23 +217,25 @@ func (s *stream) here(era uint64) bool {
 	return true
 }
 
-func (s *stream) load(block uint64, ascending bool, into *set) error {
+func (s *stream) load(block uint64, ascending bool, into *set) (row postings, err error) {
 	if err := s.seek(block, ascending); err != nil {
-		return err
+		return nil, err
 	}
 	if s.valid && s.at == block {
-		p, err := postingsAt(s.it)
-		if err != nil {
-			return err
+		if row, err = postingsAt(s.it); err != nil {
+			return nil, err
 		}
-		into.addStored(p)
 	}
 	for i, t := range s.w.v.tails {
 		if s.tails[i] && blockOf(t.base) == block {
+			if row != nil { // and some of its entries are in memory
+				into.addStored(row)
+				row = nil
+			}
 			t.addTo(s.name, into)
 		}
 	}
-	return nil
+	return row, nil
 }
 
 // postingsAt returns the list of the row that an iterator stands on, until it

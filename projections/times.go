@@ -20,16 +20,11 @@ type columns struct {
 // does no harm: zones only rule out.
 func (w *walk) zone(block uint64) (zone, error) {
 	all := noZone
-	if w.zones == nil {
-		it, err := w.v.take()
-		if err != nil {
-			return all, err
-		}
-		w.zones = it
+	found, err := w.seekZone(block)
+	if err != nil {
+		return all, err
 	}
-	w.spent++
-	w.columns.key = w.v.layout.appendZoneKey(w.columns.key[:0], block, w.workspace)
-	if w.zones.SeekGE(w.columns.key) && bytes.Equal(w.zones.Key(), w.columns.key) {
+	if found {
 		value, err := w.zones.ValueAndErr()
 		if err != nil {
 			return all, err
@@ -37,9 +32,6 @@ func (w *walk) zone(block uint64) (zone, error) {
 		if all, err = parseZone(value); err != nil {
 			return all, damaged(w.columns.key, err)
 		}
-	}
-	if err := w.zones.Error(); err != nil {
-		return all, err
 	}
 	for _, t := range w.v.tails {
 		if blockOf(t.base) == block {
@@ -49,6 +41,33 @@ func (w *walk) zone(block uint64) (zone, error) {
 		}
 	}
 	return all, nil
+}
+
+// seekZone moves to the row of a block's zone, and reports whether there is one. A
+// walk asks for one block after the other, and their rows stand together: the next
+// ones are tried before a search.
+func (w *walk) seekZone(block uint64) (bool, error) {
+	key := w.v.layout.appendZoneKey(w.columns.key[:0], block, w.workspace)
+	w.columns.key = key
+	if w.zones == nil {
+		it, err := w.v.take()
+		if err != nil {
+			return false, err
+		}
+		w.zones = it
+	} else {
+		near := w.zones.Valid() && bytes.HasPrefix(w.zones.Key(), key[:len(key)-1])
+		for n := 0; near && n < mostSteps && bytes.Compare(w.zones.Key(), key) < 0; n++ {
+			w.spent++
+			near = w.zones.Next()
+		}
+		if near && bytes.Equal(w.zones.Key(), key) {
+			return true, nil
+		}
+	}
+	w.spent++
+	found := w.zones.SeekGE(key) && bytes.Equal(w.zones.Key(), key)
+	return found, w.zones.Error()
 }
 
 // occurred returns when an entry occurred.

@@ -116,7 +116,7 @@ func (p *Projections) let(batch *pebble.Batch) error {
 	p.mu.Lock()
 	err := batch.Commit(pebble.NoSync)
 	if err == nil {
-		err = p.show()
+		err = p.show(p.written)
 	}
 	p.past.Store(&past{workspaces: p.past.Load().workspaces})
 	p.mu.Unlock()

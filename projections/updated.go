@@ -62,12 +62,12 @@ func (u *updates) nearest(block uint64, ascending bool) (place, error) {
 	return place{there, blockOf(u.amended[at-1])}, nil
 }
 
-func (u *updates) load(block uint64, _ bool, into *set) error {
+func (u *updates) load(block uint64, _ bool, into *set) (postings, error) {
 	if u.from >= u.to {
-		return nil
+		return nil, nil
 	}
 	if err := u.read(); err != nil {
-		return err
+		return nil, err
 	}
 	var found bitmap
 	first, beyond := indexAt(block, 0), indexAt(block+1, 0)
@@ -80,7 +80,7 @@ func (u *updates) load(block uint64, _ bool, into *set) error {
 	if found.count() > 0 { // a set of none is a list
 		into.addBits(&found)
 	}
-	return nil
+	return nil, nil
 }
 
 // mostAmended is how many rows of what was amended a question reads.

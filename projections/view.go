@@ -1,7 +1,6 @@
 package projections
 
 import (
-	"bytes"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -35,23 +34,17 @@ func (p *Projections) View() (*View, error) {
 	}
 	hot, past := p.hot.Load(), p.past.Load()
 	it, err := p.shown.NewIter(nil)
+	size := p.written
 	p.views.Add(1)
 	p.mu.Unlock()
 	if err != nil {
 		p.views.Done()
 		return nil, p.failed(err)
 	}
-	h, err := headOf(it)
-	if err != nil {
-		_ = it.Close() // its error is the one at hand
-		p.views.Done()
-		return nil, p.failed(err)
-	}
-	v := &View{p: p, past: past, layout: layout{p.options.eraBits}, it: it, spare: []*pebble.Iterator{it}, size: h.size}
+	v := &View{p: p, past: past, layout: layout{p.options.eraBits}, it: it, spare: []*pebble.Iterator{it}, size: size}
 	for _, t := range []*tail{hot.sealed, hot.active} {
-		// A tail that was written after it was looked up is in the store already,
-		// and the head says so.
-		if t != nil && t.base >= h.size {
+		// A tail that is written is in the store already, until it is let go of.
+		if t != nil && t.base >= size {
 			if t.base != v.size {
 				return nil, errors.Join(fmt.Errorf("projections: the store ends at entry %d and memory begins at %d", v.size, t.base), v.Close())
 			}
@@ -60,25 +53,6 @@ func (p *Projections) View() (*View, error) {
 		}
 	}
 	return v, nil
-}
-
-// headOf reads the head row that an iterator sees.
-func headOf(it *pebble.Iterator) (head, error) {
-	if !it.SeekGE(headKey) || !bytes.Equal(it.Key(), headKey) {
-		if err := it.Error(); err != nil {
-			return head{}, err
-		}
-		return head{}, pebble.ErrCorruption
-	}
-	value, err := it.ValueAndErr()
-	if err != nil {
-		return head{}, err
-	}
-	h, err := parseHead(value)
-	if err != nil {
-		return head{}, fmt.Errorf("%w: %w", pebble.ErrCorruption, err)
-	}
-	return h, nil
 }
 
 // Cursor returns the ledger size that the view answers for: the entries [0, Cursor).

@@ -17,6 +17,7 @@ type walk struct {
 	spent, most int // rows that were read, and at most may be before the walk ends
 
 	nothing               bool // the question finds nothing
+	number                bool // only how many a block has is asked for: [set.n] alone is right
 	workspace             uint32
 	lo, hi                uint64 // indexes
 	firstBlock, lastBlock uint64
@@ -126,21 +127,27 @@ func (w *walk) match(block uint64, ascending bool) (*set, error) {
 		}
 		refine = z.earliest < w.from || w.to != maxTime && z.latest >= w.to
 	}
-	rarest := w.musts[0]
-	for _, t := range w.musts {
+	rarest, least := w.musts[0], 0
+	for i, t := range w.musts {
 		if err := t.load(block, ascending); err != nil {
 			return nil, err
 		}
-		if t.set.n < rarest.set.n {
-			rarest = t
+		if n := t.n(); i == 0 || n < least {
+			rarest, least = t, n
 		}
 	}
-	found := &rarest.set
-	rarest.loaded = false // what it has of the block is changed in its place
+	if w.number && !refine && w.whole(block) {
+		if sure, err := w.alone(block, ascending); err != nil || sure {
+			w.spare.clear()
+			w.spare.n = least
+			return &w.spare, err
+		}
+	}
+	found := rarest.own()
 	w.clip(block, found)
 	for _, t := range w.musts {
 		if t != rarest {
-			found.keep(&t.set, false)
+			t.sift(found, false)
 		}
 	}
 	for _, t := range w.nots {
@@ -150,12 +157,34 @@ func (w *walk) match(block uint64, ascending bool) (*set, error) {
 		if err := t.load(block, ascending); err != nil {
 			return nil, err
 		}
-		found.keep(&t.set, true)
+		t.sift(found, true)
 	}
 	if refine && found.n > 0 {
 		return found, w.refine(block, found)
 	}
 	return found, nil
+}
+
+// alone reports whether all that the first term has in a block are matches, since
+// nothing else is asked of them.
+func (w *walk) alone(block uint64, ascending bool) (bool, error) {
+	if len(w.musts) > 1 {
+		return false, nil
+	}
+	for _, not := range w.nots {
+		if err := not.load(block, ascending); err != nil {
+			return false, err
+		}
+		if not.n() > 0 {
+			return false, nil
+		}
+	}
+	return true, nil
+}
+
+// whole reports whether all indexes of a block are asked for.
+func (w *walk) whole(block uint64) bool {
+	return indexAt(block, 0) >= w.lo && indexAt(block+1, 0) <= w.hi
 }
 
 // clip keeps the offsets whose indexes are asked for.

@@ -36,16 +36,17 @@ func (p *Projections) write(t *tail) error {
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return p.show()
+	return p.show(h.size)
 }
 
 // show lets views see what was written. They read a snapshot, not the store as it
 // is: Pebble may flush a batch, its merges joined with older ones, some moments
 // before it lets readers see it, and a reader who comes in between would find
-// neither. What a snapshot sees is kept apart. Call it with p.mu held.
-func (p *Projections) show() error {
+// neither. What a snapshot sees is kept apart. size is what its head says: views need
+// not look for it. Call it with p.mu held.
+func (p *Projections) show(size uint64) error {
 	before := p.shown
-	p.shown = p.db.NewSnapshot()
+	p.shown, p.written = p.db.NewSnapshot(), size
 	if before == nil {
 		return nil
 	}

@@ -150,21 +150,9 @@ func (c *counter) times(b []byte) ([]byte, error) {
 	if !ok {
 		return b, problem.Parameter("tz", "unknown_zone", strconv.Quote(by.tz)+" is no time zone; use an IANA name such as Europe/Berlin, or UTC")
 	}
-	from, to, truncated, err := c.span()
+	at, counts, truncated, err := c.buckets(zone)
 	if err != nil {
 		return b, err
-	}
-	var at []time.Time
-	var counts []uint64
-	if from.Before(to) {
-		if at, ok = by.unit.starts(from, to, zone, MaxBuckets); !ok {
-			return b, c.tooMany(from, to)
-		}
-		var cut bool
-		if counts, cut, err = c.histogram(at); err != nil {
-			return b, err
-		}
-		truncated = truncated || cut
 	}
 	total := uint64(0)
 	b = append(b, `,"time":"`...)
@@ -184,6 +172,57 @@ func (c *counter) times(b []byte) ([]byte, error) {
 		total += n
 	}
 	return appendTotal(append(b, ']'), total, truncated), nil
+}
+
+// buckets counts by days or hours: how many there were from each start to the next,
+// the last of which ends the one before it.
+func (c *counter) buckets(zone *time.Location) (at []time.Time, counts []uint64, truncated bool, err error) {
+	by := &c.f.counting
+	starts := func(from, to time.Time) error {
+		var ok bool
+		if at, ok = by.unit.starts(from, to, zone, MaxBuckets); !ok {
+			return c.tooMany(from, to)
+		}
+		return nil
+	}
+	if by.occurred && (c.f.occurredSince == everSince || c.f.occurredUntil == everUntil) {
+		if c.none {
+			return nil, nil, false, nil
+		}
+		counts, truncated, err = c.view.HistogramFound(c.ctx, c.q, func(first, last int64) ([]int64, error) {
+			from, to := time.Unix(0, first), time.Unix(0, last).Add(1) // a nanosecond: it is shown too
+			if c.f.occurredSince != everSince {
+				from = time.Unix(0, c.f.occurredSince)
+			}
+			if c.f.occurredUntil != everUntil {
+				to = time.Unix(0, c.f.occurredUntil)
+			}
+			err := starts(from, to)
+			return occurredBounds(at), err
+		})
+		if truncated && counts == nil {
+			return nil, nil, true, problem.Parameter("time", "too_broad", "to find the first and last match by the time of occurrence takes too long; give occurred_since and occurred_until, or narrower filters")
+		}
+		return at, counts, truncated, err
+	}
+	from, to, truncated, err := c.span()
+	if err != nil || !from.Before(to) {
+		return nil, nil, truncated, err
+	}
+	if err := starts(from, to); err != nil {
+		return nil, nil, false, err
+	}
+	counts, cut, err := c.histogram(at)
+	return at, counts, truncated || cut, err
+}
+
+// occurredBounds are times as the indexes compare them.
+func occurredBounds(at []time.Time) []int64 {
+	bounds := make([]int64, len(at))
+	for i, t := range at {
+		bounds[i] = projections.Nanoseconds(t)
+	}
+	return bounds
 }
 
 // appendStart appends a time in its zone, or in UTC where RFC 3339 can't say the
@@ -208,17 +247,15 @@ func (c *counter) tooMany(from, to time.Time) error {
 }
 
 // span is the time that is shown, [from, to): what was asked for, else from the
-// first to the last match. truncated: a search for these was cut short, and has
-// found no match as far as it came.
+// first to the last match by the time of recording. truncated: a search for these was
+// cut short, and has found no match as far as it came.
 func (c *counter) span() (from, to time.Time, truncated bool, err error) {
-	since, until := c.f.since, c.f.until
-	timeOf := time.UnixMilli
-	if c.f.counting.occurred {
-		since, until = c.f.occurredSince, c.f.occurredUntil
-		timeOf = func(ns int64) time.Time { return time.Unix(0, ns) }
+	if c.f.counting.occurred { // else they follow from what is found
+		return time.Unix(0, c.f.occurredSince), time.Unix(0, c.f.occurredUntil), false, nil
 	}
+	since, until := c.f.since, c.f.until
 	if since != everSince {
-		from = timeOf(since)
+		from = time.UnixMilli(since)
 	} else {
 		var found bool
 		if from, found, truncated, err = c.edge(true); err != nil || !found {
@@ -226,7 +263,7 @@ func (c *counter) span() (from, to time.Time, truncated bool, err error) {
 		}
 	}
 	if until != everUntil {
-		return from, timeOf(until), truncated, nil
+		return from, time.UnixMilli(until), truncated, nil
 	}
 	last, found, cut, err := c.edge(false)
 	if err != nil || !found {
@@ -235,33 +272,23 @@ func (c *counter) span() (from, to time.Time, truncated bool, err error) {
 	return from, last.Add(1), truncated || cut, nil // a nanosecond: it is shown too
 }
 
-// edge is the time of the oldest or the newest match, or how far the search for
-// it came.
+// edge is the time at which the oldest or the newest match was recorded, or how far
+// the search for it came.
 func (c *counter) edge(oldest bool) (at time.Time, found, truncated bool, err error) {
 	if c.none {
 		return at, false, false, nil
 	}
 	q := c.q
 	q.Oldest, q.Limit, q.Order = oldest, 1, projections.ByRecorded
-	if c.f.counting.occurred {
-		q.Order = projections.ByOccurred
-	}
 	page, err := c.view.Page(c.ctx, q)
 	if err != nil || len(page.Indexes) == 0 && !page.Truncated {
 		return at, false, false, err
-	}
-	truncated = page.Truncated && len(page.Indexes) == 0
-	if truncated && q.Order == projections.ByOccurred {
-		return at, false, false, problem.Parameter("time", "too_broad", "to find the first and last match by the time of occurrence takes too long; give occurred_since and occurred_until, or narrower filters")
-	}
-	if q.Order == projections.ByOccurred {
-		return time.Unix(0, page.Last.Occurred), true, truncated, nil
 	}
 	err = c.api.o.Ledger.GetMany([]uint64{min(page.Last.Index, c.q.To-1)}, func(leaf *chain.Leaf, _ chain.Hash) error {
 		at = time.UnixMilli(int64(leaf.Entry.ULID.Time()))
 		return nil
 	})
-	return at, true, truncated, err
+	return at, true, page.Truncated && len(page.Indexes) == 0, err
 }
 
 // histogram counts what matches between each start and the next.
@@ -270,11 +297,7 @@ func (c *counter) histogram(at []time.Time) ([]uint64, bool, error) {
 		return make([]uint64, len(at)-1), false, nil
 	}
 	if c.f.counting.occurred {
-		bounds := make([]int64, len(at))
-		for i, t := range at {
-			bounds[i] = projections.Nanoseconds(t)
-		}
-		return c.view.HistogramOccurred(c.ctx, c.q, bounds)
+		return c.view.HistogramOccurred(c.ctx, c.q, occurredBounds(at))
 	}
 	// A day without entries begins and ends at one index: the indexes are asked for
 	// the others.

@@ -52,11 +52,7 @@ func (a *API) page(w http.ResponseWriter, r *http.Request, f *filter) error {
 
 // selected asks the indexes for the page's entries, and how many match in all.
 func (a *API) selected(ctx context.Context, view *projections.View, q projections.Query) (s selected, err error) {
-	if s.total, err = view.Count(ctx, q); err != nil || s.total == (projections.Count{}) {
-		return s, err
-	}
-	s.Page, err = view.Page(ctx, q)
-	if err == nil && s.Truncated && len(s.Indexes) == 0 && q.Order == projections.ByOccurred {
+	if s.Page, s.total, err = view.PageAndCount(ctx, q); err == nil && s.Truncated && len(s.Indexes) == 0 && q.Order == projections.ByOccurred {
 		// Nothing is certain yet, and the same search would come no farther.
 		err = problem.Parameter("order", "too_broad", "to find what occurred first takes too long; narrow the search by occurred_since, occurred_until or other filters, or use order=recorded")
 	}
