@@ -26,9 +26,8 @@ func (a *API) guard(next http.Handler) http.Handler {
 		id := requestID(r.Header.Get("X-Request-Id"))
 		r = r.WithContext(problem.WithRequestID(r.Context(), id))
 		h := w.Header()
-		h.Set("X-Request-Id", id)
+		h["X-Request-Id"] = []string{id}
 		secure(h, r)
-		h.Set("Cache-Control", "no-store") // what people did is no business of a cache's
 		if r.Body != nil {
 			r.Body = http.MaxBytesReader(w, r.Body, a.o.MaxBody)
 		}
@@ -99,6 +98,9 @@ func (a *API) done(w *statusWriter, r *http.Request, took time.Duration) {
 		level = slog.LevelDebug
 	case r.URL.Path == "/healthz", r.URL.Path == "/readyz", r.URL.Path == "/metrics":
 		level = slog.LevelDebug
+	}
+	if !a.o.Logger.Enabled(r.Context(), level) {
+		return
 	}
 	a.o.Logger.LogAttrs(r.Context(), level, "request",
 		slog.String("request_id", problem.RequestID(r.Context())),
