@@ -56,7 +56,7 @@ func logOperations() []operation {
 	for _, f := range face.LogFilters {
 		fields = append(fields, "log-"+f.Field)
 	}
-	const about = " activityDate and activityTime are those of when it occurred, in the zone that `tz` names, UTC unless it is given."
+	const about = " activityDate and activityTime are those of when it occurred, in the zone that `tz` names, else the workspace's, else UTC: the header " + LogZoneHeader + " states it."
 	return []operation{
 		{
 			path: LogPath, id: "user-activity-log", summary: "The billing platform's log: the list",
@@ -137,7 +137,7 @@ func init() {
 	}
 	parameters["log-limit"] = &limit
 	parameters["log-tz"] = &parameter{
-		name: "tz", in: inQuery, example: "Europe/Berlin", about: "The IANA name of the zone of activityDate and activityTime.", schema: nonEmpty,
+		name: "tz", in: inQuery, example: "Europe/Berlin", about: "The IANA name of the zone of activityDate and activityTime. Default: the workspace's (`annals serve --zone`), else UTC.", schema: nonEmpty,
 		parse: func(f *filter, _ said, v string) (problem.Code, string) {
 			zone, ok := logZones.of(v)
 			if !ok {
@@ -198,11 +198,19 @@ func logIndex(v string) (uint64, bool) {
 	return index, err == nil && v[0] != '+'
 }
 
-func (f *filter) logZone() *time.Location {
+// LogZoneHeader says in an answer which time zone dates and times are of: the published
+// fields have no room for it.
+const LogZoneHeader = "Annals-Time-Zone"
+
+// logZone is the zone that is asked for, else the workspace's. The answer states it.
+func (a *API) logZone(w http.ResponseWriter, f *filter) {
 	if f.logging.zone == nil {
-		return time.UTC
+		f.logging.zone = a.o.Zones[f.workspace]
 	}
-	return f.logging.zone
+	if f.logging.zone == nil {
+		f.logging.zone = time.UTC
+	}
+	w.Header().Set(LogZoneHeader, f.logging.zone.String())
 }
 
 // logOf reads an entry as the log has it.
@@ -221,6 +229,7 @@ func (it *item) logOf(leaf *chain.Leaf, zone *time.Location) face.LogEntry {
 
 // logEntry answers one entry of the log.
 func (a *API) logEntry(w http.ResponseWriter, _ *http.Request, f *filter) error {
+	a.logZone(w, f)
 	asked := f.logging.entry
 	index, ok := logIndex(asked)
 	if !ok {
@@ -236,7 +245,7 @@ func (a *API) logEntry(w http.ResponseWriter, _ *http.Request, f *filter) error 
 	case e.Workspace != a.o.Ledger.Tag(f.workspace), timelineKinds&(1<<e.Kind) == 0, notULID == nil && e.ULID != id:
 		return noSuchLogEntry(asked)
 	}
-	out := newItem(a, f).logOf(&leaf, f.logZone())
+	out := newItem(a, f).logOf(&leaf, f.logging.zone)
 	return writeJSON(w, &out)
 }
 
@@ -247,6 +256,7 @@ func noSuchLogEntry(id string) error {
 // logList answers entries in ascending order. What the indexes don't tell apart, such as
 // the reason, is read out of the entries.
 func (a *API) logList(w http.ResponseWriter, r *http.Request, f *filter) error {
+	a.logZone(w, f)
 	view, moment, _, err := a.look(r.Context(), f)
 	if err != nil {
 		return err
@@ -324,7 +334,7 @@ func (l *logPage) entries(indexes []uint64) (read int, err error) {
 			return errFull
 		}
 		read++
-		e := it.logOf(leaf, l.f.logZone())
+		e := it.logOf(leaf, l.f.logging.zone)
 		if !l.f.logging.want.Holds(&e) {
 			return nil
 		}
