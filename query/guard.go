@@ -25,7 +25,7 @@ func (a *API) guard(next http.Handler) http.Handler {
 		id := requestID(r.Header.Get("X-Request-Id"))
 		r = r.WithContext(problem.WithRequestID(r.Context(), id))
 		h := w.Header()
-		h["X-Request-Id"] = []string{id}
+		h.Set("X-Request-Id", id)
 		secure(h, r)
 		if r.Body != nil {
 			r.Body = http.MaxBytesReader(w, r.Body, a.o.Bounds.BodyBytes)

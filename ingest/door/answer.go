@@ -48,15 +48,11 @@ func appendAccepted(dst []byte, items []Fate) (_ []byte, ok bool) {
 	return append(dst, `]}`...), true
 }
 
-// mediaOfAnswers is what every answer is served as.
-var mediaOfAnswers = []string{mediaJSON}
-
-// write answers with a body that is complete. The names are spelt as net/http spells
-// them (http.CanonicalHeaderKey), which spares finding that out.
+// write answers with a body that is complete.
 func write(w http.ResponseWriter, status int, body []byte) error {
 	h := w.Header()
-	h["Content-Type"] = mediaOfAnswers
-	h["Content-Length"] = []string{strconv.Itoa(len(body))}
+	h.Set("Content-Type", mediaJSON)
+	h.Set("Content-Length", strconv.Itoa(len(body)))
 	w.WriteHeader(status)
 	_, _ = w.Write(body) // the client is gone: the records are in the stream all the same
 	return nil
