@@ -27,7 +27,6 @@ func (a *API) guard(next http.Handler) http.Handler {
 		h := w.Header()
 		h.Set("X-Request-Id", id)
 		secure(h, r)
-		h.Set("Cache-Control", "no-store") // what people did is no business of a cache's
 		if r.Body != nil {
 			r.Body = http.MaxBytesReader(w, r.Body, a.o.Bounds.BodyBytes)
 		}
@@ -98,6 +97,9 @@ func (a *API) done(w *statusWriter, r *http.Request, took time.Duration) {
 		level = slog.LevelDebug
 	case r.URL.Path == "/healthz", r.URL.Path == "/readyz", r.URL.Path == "/metrics":
 		level = slog.LevelDebug
+	}
+	if !a.o.Logger.Enabled(r.Context(), level) {
+		return
 	}
 	a.o.Logger.LogAttrs(r.Context(), level, "request",
 		slog.String("request_id", problem.RequestID(r.Context())),

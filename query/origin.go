@@ -1,6 +1,7 @@
 package query
 
 import (
+	"maps"
 	"net/http"
 	"regexp"
 	"slices"
@@ -12,21 +13,28 @@ import (
 // secure sets the headers by which browsers keep answers to themselves: nothing of
 // them is a page, a frame, or another site's. The page of /docs says more of itself.
 func secure(h http.Header, r *http.Request) {
-	h.Set("X-Content-Type-Options", "nosniff")
-	h.Set("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'")
-	h.Set("X-Frame-Options", "DENY")
-	h.Set("Referrer-Policy", "no-referrer")
-	h.Set("Cross-Origin-Resource-Policy", "same-origin")
+	maps.Copy(h, secured)
 	if r.TLS != nil {
 		h.Set("Strict-Transport-Security", "max-age=31536000")
 	}
+}
+
+// secured are the headers of every answer, under their names as net/http spells them
+// (http.CanonicalHeaderKey): finding that out for each took longer than routing does.
+var secured = http.Header{
+	"X-Content-Type-Options":       {"nosniff"},
+	"Content-Security-Policy":      {"default-src 'none'; frame-ancestors 'none'"},
+	"X-Frame-Options":              {"DENY"},
+	"Referrer-Policy":              {"no-referrer"},
+	"Cross-Origin-Resource-Policy": {"same-origin"},
+	"Cache-Control":                {"no-store"}, // what people did is no business of a cache's
 }
 
 // What pages of the origins on the list may send and read (Fetch Standard, 3.2).
 const (
 	corsMethods = "GET, HEAD, POST, DELETE"
 	corsHeaders = "Accept, Annals-Workspace, Authorization, Content-Encoding, Content-Type, Idempotency-Key, If-None-Match, Last-Event-ID, X-Request-Id, traceparent, tracestate"
-	corsExposed = "Accept-Encoding, Allow, Annals-Grade, Content-Disposition, ETag, Idempotency-Replayed, Link, Location, RateLimit, RateLimit-Policy, Retry-After, WWW-Authenticate, X-Request-Id"
+	corsExposed = "Accept-Encoding, Allow, Annals-Grade, Annals-Time-Zone, Content-Disposition, ETag, Idempotency-Replayed, Link, Location, RateLimit, RateLimit-Policy, Retry-After, WWW-Authenticate, X-Request-Id"
 	corsSeconds = "600"
 )
 

@@ -26,6 +26,11 @@ type batch struct {
 	workspace string
 	frames    [][]byte // nil where the record was refused
 	items     []Fate
+
+	// Room for both, and for what is waited for, of a batch of one.
+	frame [1][]byte
+	item  [1]Fate
+	wait  [1]wait
 }
 
 // framing is what is published of a record, and the record's id, where it has one
@@ -56,7 +61,10 @@ func anyID(int) string { return ulid.MustNew(ulid.Now(), rand.Reader).String() }
 
 // newBatch checks each record as the ledger will, and frames those that hold.
 func newBatch(workspace string, bodies [][]byte, events bool, frame framing) *batch {
-	b := &batch{workspace: workspace, frames: make([][]byte, len(bodies)), items: make([]Fate, len(bodies))}
+	b := &batch{workspace: workspace}
+	if b.frames, b.items = b.frame[:], b.item[:]; len(bodies) != 1 {
+		b.frames, b.items = make([][]byte, len(bodies)), make([]Fate, len(bodies))
+	}
 	var keys activity.Keys
 	for i, body := range bodies {
 		record, bad := body, (*activity.Refusal)(nil)

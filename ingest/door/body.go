@@ -2,7 +2,6 @@ package door
 
 import (
 	"bytes"
-	"crypto/sha256"
 	"errors"
 	"mime"
 	"net/http"
@@ -27,7 +26,7 @@ type sent struct {
 	bodies [][]byte // of the records
 	lone   bool     // the body is one record rather than a batch that holds one
 	events bool     // the records are CloudEvents, in the JSON event format
-	digest [sha256.Size]byte
+	whole  []byte   // the body itself, decoded
 }
 
 // read reads the body and takes it apart into the bytes of its records.
@@ -40,7 +39,7 @@ func read(w http.ResponseWriter, r *http.Request) (s sent, err error) {
 	if err != nil {
 		return s, err
 	}
-	s.digest = digest(r, body)
+	s.whole = body
 	first := bytes.TrimLeft(body, " \t\r\n")
 	array := len(first) > 0 && first[0] == '['
 	switch {
@@ -67,6 +66,9 @@ func read(w http.ResponseWriter, r *http.Request) (s sent, err error) {
 // refused too: a web page may send one to any address without being asked.
 func mediaOf(h http.Header) (string, error) {
 	given := h.Get("Content-Type")
+	if given == mediaJSON && len(h.Values("Ce-Specversion")) == 0 {
+		return mediaJSON, nil // what nearly all send
+	}
 	media, params, err := mime.ParseMediaType(given)
 	if len(h.Values("Ce-Specversion")) > 0 && !strings.HasPrefix(media, "application/cloudevents") {
 		return mediaBinary, nil // the data may be anything, or nothing

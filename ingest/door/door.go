@@ -18,7 +18,6 @@ import (
 
 	"github.com/danielgtaylor/huma/v2"
 	"github.com/danielgtaylor/huma/v2/adapters/humago"
-	"github.com/go-json-experiment/json"
 )
 
 // Path is where records are posted.
@@ -176,7 +175,7 @@ func (d *door) post(w http.ResponseWriter, r *http.Request) error {
 	}
 	from, newID := seen(r), anyID
 	if key != nil {
-		before, end, err := d.keys.begin(key, sent.digest)
+		before, end, err := d.keys.begin(key, digest(r, sent.whole))
 		if err != nil || before != nil {
 			return replay(w, before, err)
 		}
@@ -237,6 +236,9 @@ func parameters(r *http.Request) (workspace string, wants wants, err error) {
 
 // wanted reads what the query says.
 func wanted(r *http.Request) (wants wants, err error) {
+	if r.URL.RawQuery == "" {
+		return wants, nil
+	}
 	for name, values := range r.URL.Query() {
 		const why = "not a parameter here; there are wait and payload"
 		switch {
@@ -295,7 +297,7 @@ func seen(r *http.Request) activity.Door {
 		RemoteAddr:   r.RemoteAddr,
 		ForwardedFor: forwarded[:min(len(forwarded), maxAddress)],
 		RequestID:    problem.RequestID(r.Context()),
-		Trace:        activity.TraceOf(r.Header.Values("traceparent"), r.Header.Values("tracestate")),
+		Trace:        activity.TraceOf(r.Header.Values("Traceparent"), r.Header.Values("Tracestate")),
 	}
 }
 
@@ -333,23 +335,6 @@ type Fate struct {
 type OtherEntry struct {
 	Index uint64 `json:"index"`
 	ULID  string `json:"ulid,omitzero" doc:"Where it is of the same workspace."`
-}
-
-func answer(w http.ResponseWriter, status int, b *batch) error {
-	body, err := json.Marshal(Answer{b.items})
-	if err != nil {
-		return err
-	}
-	return write(w, status, body)
-}
-
-func write(w http.ResponseWriter, status int, body []byte) error {
-	h := w.Header()
-	h.Set("Content-Type", "application/json")
-	h.Set("Content-Length", strconv.Itoa(len(body)))
-	w.WriteHeader(status)
-	_, _ = w.Write(body) // the client is gone: the records are in the stream all the same
-	return nil
 }
 
 var answerType = reflect.TypeFor[Answer]()

@@ -19,7 +19,10 @@ import (
 func (d *door) publish(ctx context.Context, b *batch) error {
 	ctx, cancel := context.WithTimeout(ctx, d.o.AckTimeout)
 	defer cancel()
-	waits := make([]wait, len(b.frames))
+	waits := b.wait[:]
+	if len(b.frames) != 1 {
+		waits = make([]wait, len(b.frames))
+	}
 	var failed error
 	for i, frame := range b.frames {
 		if frame == nil {

@@ -12,6 +12,9 @@ import (
 // whole, or long enough to be most of one.
 var tokenShaped = regexp.MustCompile(`ann_[0-9a-f]{16}_[A-Za-z0-9_-]{20,}|ane_[A-Za-z0-9_-]{20,}|eyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{8,}\.`)
 
+// tokenBegins is how each of its alternatives begins.
+var tokenBegins = [...]string{"ann_", "ane_", "eyJ"}
+
 // tokenNames are the parameters that clients put tokens into (RFC 6750, 2.3, and
 // what else is in use). None of them is a parameter of the API.
 var tokenNames = []string{"access_token", "id_token", "token", "api_key", "apikey", "authorization", "jwt", "bearer"}
@@ -38,9 +41,23 @@ func CheckURL(u *url.URL) error {
 
 // tokenIn looks at a part of a URL as it was written, and as it is meant.
 func tokenIn(s string) bool {
-	if tokenShaped.MatchString(s) {
+	if shaped(s) {
 		return true
 	}
+	if !strings.Contains(s, "%") {
+		return false // it is meant as it was written
+	}
 	plain, err := url.PathUnescape(s)
-	return err == nil && tokenShaped.MatchString(plain)
+	return err == nil && shaped(plain)
+}
+
+// shaped reports whether a text holds what looks like a token. How one begins is found
+// much sooner than the rest of it, and every request is looked at.
+func shaped(s string) bool {
+	for _, begins := range tokenBegins {
+		if strings.Contains(s, begins) {
+			return tokenShaped.MatchString(s)
+		}
+	}
+	return false
 }

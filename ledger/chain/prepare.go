@@ -309,11 +309,9 @@ func appendSaltInput(b []byte, ledger *Hash, epoch uint32, sequence uint64, plac
 	return be16(b, place)
 }
 
-// mac finishes one HMAC and leaves h ready for the next.
+// mac finishes one HMAC and leaves h ready for the next. It writes over the input.
 func mac(h hash.Hash, input []byte) Hash {
-	var out Hash
 	h.Reset()
 	h.Write(input)
-	h.Sum(out[:0])
-	return out
+	return Hash(h.Sum(input[:0])) // where it came from: room of its own would be made each time
 }

@@ -1,7 +1,6 @@
 package bench
 
 import (
-	"bufio"
 	"bytes"
 	"context"
 	"errors"
@@ -11,7 +10,6 @@ import (
 	"net/http"
 	"net/url"
 	"path/filepath"
-	"strconv"
 	"time"
 
 	"annals/activity"
@@ -64,54 +62,6 @@ func (r *round) http(ctx context.Context) (err error) {
 				Once(to.prefix+m.name+"_cpu", Microseconds, n, busy.Seconds()*1e6/float64(n)))
 		}
 		step(i+1, 2)
-	}
-	return nil
-}
-
-// post posts n bodies of so many records over one connection, each once the one before
-// is answered. It is no more of a client than that takes: what a client costs is
-// measured too, in one process with the server.
-func post(ctx context.Context, address, path string, records *load.Records, lines, n int) error {
-	if n == 0 {
-		return nil
-	}
-	conn, err := new(net.Dialer).DialContext(ctx, "tcp", address)
-	if err != nil {
-		return err
-	}
-	defer conn.Close()
-	defer context.AfterFunc(ctx, func() { conn.Close() })()
-	media := "application/json"
-	if lines > 1 {
-		media = "application/x-ndjson"
-	}
-	head := "POST " + path + " HTTP/1.1\r\nHost: " + address + "\r\nContent-Type: " + media + "\r\nContent-Length: "
-	answers := bufio.NewReaderSize(conn, 64<<10)
-	var body, request []byte
-	for range n {
-		body = body[:0]
-		for i := range lines {
-			if i > 0 {
-				body = append(body, '\n')
-			}
-			body, _ = records.Next(body)
-		}
-		request = strconv.AppendInt(append(request[:0], head...), int64(len(body)), 10)
-		request = append(append(request, "\r\n\r\n"...), body...)
-		if _, err := conn.Write(request); err != nil {
-			return err
-		}
-		res, err := http.ReadResponse(answers, nil)
-		if err != nil {
-			return err
-		}
-		text, err := io.ReadAll(res.Body)
-		if err = errors.Join(err, res.Body.Close()); err != nil {
-			return err
-		}
-		if res.StatusCode != http.StatusAccepted {
-			return fmt.Errorf("answered with %s: %.300s", res.Status, text)
-		}
 	}
 	return nil
 }

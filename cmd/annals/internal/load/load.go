@@ -61,6 +61,9 @@ type session struct {
 	context []byte // source and context, up to outcome
 }
 
+// partRoom is how much either part takes, and a little more.
+const partRoom = 320
+
 // world is what all series share: who belongs where.
 type world struct {
 	names   []string   // of workspaces
@@ -169,6 +172,10 @@ func (l *Records) begin(s *session) {
 	s.source = sources[l.r.Uint64N(uint64(len(sources)))]
 	address := (s.user*2654435761 + l.r.Uint64N(2)) % addresses
 
+	if s.actor == nil {
+		room := make([]byte, 2*partRoom)
+		s.actor, s.context = room[:0:partRoom], room[partRoom:partRoom]
+	}
 	b := append(s.actor[:0], `","actor":{"type":"user","id":"`...)
 	b = appendUser(b, s.user)
 	b = append(b, `","name":"`...)

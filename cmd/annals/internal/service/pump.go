@@ -241,6 +241,9 @@ func isVerdict(err error) bool {
 // isStranger reports whether a verdict says that the stream is not the one that
 // the ledger folds.
 func isStranger(err error) bool {
+	if err == nil {
+		return false // as every request asks
+	}
 	var rewound *ingest.RewoundError
 	var forked *ingest.ForkedError
 	var recreated *ingest.RecreatedError

@@ -52,7 +52,7 @@ func (s *Service) run() error {
 		Witnesses: s.witnesses(), Checkpoint: s.checkpoint, AwaitCheckpoint: s.awaitCheckpoint, SignHead: s.signer.SignHead, Mark: s.lastMark, Retired: s.retired,
 	})
 	door.Register(s.api.Huma(), door.Options{
-		Publish: s.publish, Await: s.pump.await, Get: s.ledger.Get, Tag: s.ledger.Tag, Receipts: s.api.Receipts, Logger: s.o.Logger,
+		Publish: s.through(s.publisher), Await: s.pump.await, Get: s.ledger.Get, Tag: s.ledger.Tag, Receipts: s.api.Receipts, Logger: s.o.Logger,
 		Access: s.gate, DefaultWorkspace: s.o.DefaultWorkspace,
 		FoldVersion:        s.foldVersion,
 		AnonymousWorkspace: s.o.AnonymousWorkspace, RequireSession: s.o.RequireSession,
@@ -85,11 +85,7 @@ func (s *Service) collectors() []prometheus.Collector {
 	return out
 }
 
-// publish takes a frame for the stream, unless the stream is a stranger's.
-func (s *Service) publish(ctx context.Context, workspace string, frame []byte) (func(context.Context) (ingest.Ack, error), error) {
-	return s.through(s.publisher)(ctx, workspace, frame)
-}
-
+// through takes frames for the stream, unless the stream is a stranger's.
 func (s *Service) through(p *ingest.Publisher) door.Publish {
 	publish := door.Through(p)
 	return func(ctx context.Context, workspace string, frame []byte) (func(context.Context) (ingest.Ack, error), error) {

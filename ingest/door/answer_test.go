@@ -1,0 +1,60 @@
+package door
+
+import (
+	"testing"
+
+	"annals/ledger/proof"
+
+	"github.com/go-json-experiment/json"
+	"pgregory.net/rapid"
+)
+
+// What is printed by hand is what the library prints, byte for byte; whatever else an
+// item says is left to the library.
+func TestAppendAcceptedIsTheLibrarys(t *testing.T) {
+	by := map[bool]int{}
+	pointer, index := "/id", uint64(7)
+	others := []Fate{
+		{Status: rejected, Code: "empty", Pointer: &pointer, Detail: "d"},
+		{Status: unknown, ID: "e"},
+		{Status: accepted, ID: "e"},
+		{Status: recorded, ID: "e", Index: &index, Ref: &OtherEntry{Index: 3}, ULID: "U", Kind: "record", EntryHash: "h"},
+		{Status: accepted, Grade: proof.Accepted, ID: "e", Sequence: &index, Place: new(uint16), Receipt: "r"},
+	}
+	rapid.Check(t, func(t *rapid.T) {
+		items := make([]Fate, rapid.IntRange(1, 3).Draw(t, "items"))
+		plain := true
+		for i := range items {
+			if rapid.IntRange(0, 3).Draw(t, "kind") == 0 {
+				items[i] = rapid.SampledFrom(others).Draw(t, "other")
+				plain = false
+				continue
+			}
+			sequence, place := rapid.Uint64().Draw(t, "sequence"), rapid.Uint16().Draw(t, "place")
+			items[i] = Fate{
+				Status: accepted, Grade: rapid.SampledFrom([]proof.Grade{proof.Accepted, ""}).Draw(t, "grade"),
+				ID: rapid.StringN(1, 12, -1).Draw(t, "id"), Sequence: &sequence, Place: &place, named: rapid.Bool().Draw(t, "named"),
+			}
+		}
+		got, ok := appendAccepted(nil, items)
+		if ok != plain {
+			t.Fatalf("printed by hand: %t", ok)
+		}
+		by[ok]++
+		want, err := json.Marshal(Answer{items})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if ok && string(got) != string(want) {
+			t.Fatalf("%s\nis not\n%s", got, want)
+		}
+	})
+	if by[true] == 0 || by[false] == 0 {
+		t.Errorf("printed by hand %d times, and %d times not", by[true], by[false])
+	}
+	// What is no UTF-8 is for the library to refuse.
+	sequence, place := uint64(1), uint16(0)
+	if _, ok := appendAccepted(nil, []Fate{{Status: accepted, ID: "\xff", Sequence: &sequence, Place: &place}}); ok {
+		t.Error("an id that is no UTF-8 was printed")
+	}
+}
