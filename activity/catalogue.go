@@ -109,6 +109,15 @@ func (v *Vocabulary) Lookup(slug string) (Definition, bool) {
 	return Definition{}, false
 }
 
+// Definition returns what stands under a slug, "frontend_*" of a prefix.
+func (v *Vocabulary) Definition(slug string) (Definition, bool) {
+	i, ok := v.bySlug[slug]
+	if !ok {
+		return Definition{}, false
+	}
+	return v.definitions[i], true
+}
+
 // Definitions returns every type in the published order.
 func (v *Vocabulary) Definitions() []Definition { return slices.Clone(v.definitions) }
 
