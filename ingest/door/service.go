@@ -235,6 +235,7 @@ func (s *Service) post(ctx context.Context, r micro.Request) ([]byte, string, er
 	}
 	asItIs := func(body []byte, keys *activity.Keys) ([]byte, string) { return body, strings.Clone(keys.ID) }
 	batch := newBatch(workspace, [][]byte{r.Data()}, false, asItIs)
+	s.strict(batch, [][]byte{r.Data()}, false)
 	if err := s.record(ctx, batch, true, wants); err != nil {
 		return nil, "", err
 	}

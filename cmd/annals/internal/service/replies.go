@@ -3,6 +3,7 @@ package service
 import (
 	"fmt"
 
+	"annals/activity"
 	"annals/ingest"
 	"annals/ingest/door"
 	"annals/ledger"
@@ -22,9 +23,18 @@ func (s *Service) answer() error {
 	}
 	s.replies, err = door.Serve(s.line.nc, door.ServiceOptions{
 		Options: door.Options{
-			Publish: s.through(s.unvouched), Await: s.pump.await, Get: s.ledger.Get, Receipts: s.api.Receipts, Logger: s.o.Logger,
+			Publish: s.through(s.unvouched), Await: s.pump.await, Get: s.ledger.Get, Receipts: s.api.Receipts, Words: s.words, Logger: s.o.Logger,
 		},
 		Tag: s.ledger.Tag, Absent: ledger.ErrNotFound, OnlyKnown: s.gate != nil, Version: s.o.Version,
 	})
 	return err
+}
+
+// words are those that a workspace's next record is told in.
+func (s *Service) words(workspace string) (*activity.Vocabulary, error) {
+	all, err := s.ledger.Catalogues(s.ledger.Tag(workspace))
+	if err != nil {
+		return nil, err
+	}
+	return all.Words(all.Size)
 }

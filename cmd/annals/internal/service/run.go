@@ -54,6 +54,7 @@ func (s *Service) run() error {
 		Publish: s.publish, Await: s.pump.await, Get: s.ledger.Get, Tag: s.ledger.Tag, Receipts: s.api.Receipts, Logger: s.o.Logger,
 		Access: s.gate, DefaultWorkspace: s.o.DefaultWorkspace,
 		FoldVersion:        func() uint16 { return s.ledger.Head().State.Version },
+		Words:              s.words,
 		AnonymousWorkspace: s.o.AnonymousWorkspace, RequireSession: s.o.RequireSession,
 	})
 	if s.o.PeerToken != "" {
