@@ -3,6 +3,7 @@ package query
 import (
 	"net/http"
 	"reflect"
+	"slices"
 	"strings"
 	"time"
 
@@ -61,6 +62,63 @@ func (a *API) typesCalled(workspace, label string, size uint64) (types []project
 		}
 	}
 	return types, nil
+}
+
+// grouped are the conditions of a filter, with groups that the workspace's catalogue has
+// a part in as the types that they are in a tree of a size; of size 0, as it is. A group
+// that neither it nor the published catalogue has is a problem.
+func (a *API) grouped(f *filter, size uint64) ([]projections.Condition, error) {
+	isGroup := func(c projections.Condition) bool { return c.Field == projections.FieldGroup }
+	if !slices.ContainsFunc(f.where, isGroup) {
+		return f.where, nil
+	}
+	all, err := a.o.Ledger.Catalogues(a.o.Ledger.Tag(f.workspace))
+	if err != nil {
+		return nil, err
+	}
+	if size == 0 {
+		size = all.Size
+	}
+	words, err := all.Words(size)
+	if err != nil {
+		return nil, err
+	}
+	where := slices.Clone(f.where)
+	for i, c := range where {
+		if !isGroup(c) {
+			continue
+		}
+		var types []projections.Value
+		for _, v := range c.Any {
+			g, ok := words.Group(v.A)
+			if !ok {
+				name := "group"
+				if c.Not {
+					name = "group!"
+				}
+				code, why := unknownGroup(v.A, words)
+				return nil, problem.Parameter(name, code, why)
+			}
+			types = append(types, typesIn(words, g)...)
+		}
+		if words.Overlay() != nil {
+			where[i] = projections.Condition{Field: projections.FieldType, Any: types, Not: c.Not}
+		}
+	}
+	return where, nil
+}
+
+// typesIn are the types of a group. One that a prefix of another group goes before is
+// none of it. A group may have none: then a type is asked for that no record has.
+func typesIn(words *activity.Vocabulary, g activity.Group) []projections.Value {
+	types := []projections.Value{{A: "_"}}
+	for _, slug := range g.Types {
+		stem, many := strings.CutSuffix(slug, "*")
+		if d, _ := words.Lookup(slug); many || d.Group == g.Slug {
+			types = append(types, projections.Value{A: stem, Prefix: many})
+		}
+	}
+	return types
 }
 
 // Catalogue is what a workspace lays over the published catalogue.

@@ -22,6 +22,9 @@ func (s *served) catalogue(workspace, document string) {
 	s.stream.Control = head.State.Control
 	s.stream.Catalogue(l.Tag(workspace), document)
 	s.settle()
+	if now := l.Head(); now.State.Control != head.State.Control+1 {
+		s.t.Fatalf("the catalogue was rejected: control number %d after %d", now.State.Control, head.State.Control)
+	}
 }
 
 // signed is a catalogue in which contract.signed reads in some way.
@@ -257,5 +260,59 @@ func TestLogInItsWords(t *testing.T) {
 		if got := log(query); !slices.Equal(got, want) {
 			t.Errorf("%s: %q, want %q", query, got, want)
 		}
+	}
+}
+
+// TestGroupsOfItsOwn asks for groups of a workspace's: on pages, in counts, with NOT, as
+// of a size, and by a tail.
+func TestGroupsOfItsOwn(t *testing.T) {
+	s := serveOn(t, chaintest.NewKeyed("own groups"), Options{})
+	publish := func(typ string, n int) {
+		s.publish("ws_7", fmt.Sprintf(`{"id":"g%d","type":%q,"actor":{"type":"user","id":"u"}}`, n, typ))
+		s.settle()
+	}
+	of := func(workspace, question string) (types []string) {
+		t.Helper()
+		for _, r := range s.page("/v1/workspaces/" + workspace + "/timeline?first=oldest&" + question).Records {
+			types = append(types, r.Type)
+		}
+		return types
+	}
+	base := "/v1/workspaces/ws_7/timeline?group="
+	for n, typ := range []string{"contract.signed", "app.renamed", "app.created", "deal.lost", "table.created"} {
+		publish(typ, n)
+	}
+	before := s.api.o.Ledger.Head().Size
+	s.refused(400, "invalid_parameter", "GET", base+"contracts")
+	s.catalogue("ws_7", `{"groups":[{"slug":"contracts","label":"Contracts"},{"slug":"empty","label":"Empty"}],"types":[
+		{"slug":"contract.*","label":"Contract","group":"contracts","open":true,"sentence":"{actor}"},
+		{"slug":"app.created","label":"Made","group":"contracts"},
+		{"slug":"deal.lost","label":"Lost","group":"app","sentence":"{actor}"}]}`)
+	for question, want := range map[string][]string{
+		"group=contracts":                      {"contract.signed", "app.created"},
+		"group=app":                            {"app.renamed", "deal.lost"},
+		"group=app,contracts":                  {"contract.signed", "app.renamed", "app.created", "deal.lost"},
+		"group!=contracts":                     {"app.renamed", "deal.lost", "table.created"},
+		"group=contracts&type=contract.*":      {"contract.signed"},
+		"group=empty":                          nil,
+		"group=table":                          {"table.created"},
+		"group!=app&group!=contracts":          {"table.created"},
+		fmt.Sprint("group=app&as_of=", before): {"app.renamed", "app.created"},
+	} {
+		if got := of("ws_7", question); !slices.Equal(got, want) {
+			t.Errorf("%s: %q, want %q", question, got, want)
+		}
+	}
+	for _, path := range []string{base + "contracts&as_of=" + fmt.Sprint(before), base + "nowhere", "/v1/workspaces/ws_8/timeline?group=contracts", "/v1/workspaces/ws_8/tail?group=contracts", "/v1/workspaces/ws_7/counts?by=day&group=nowhere"} {
+		if p := s.refused(400, "invalid_parameter", "GET", path); len(p.Errors) != 1 || p.Errors[0].Code != "unknown_group" {
+			t.Errorf("%s: %+v", path, p)
+		}
+	}
+	e := s.open("/v1/workspaces/ws_7/tail?group=contracts")
+	eventually(t, "the listener is there", func() bool { return s.attached() > 0 })
+	publish("app.renamed", 10)
+	publish("contract.ended", 11)
+	if h := e.event(); !strings.Contains(h.data, "contract.ended") {
+		t.Errorf("heard %s", h.data)
 	}
 }
