@@ -29,6 +29,8 @@ func ParseBinaryEvent(header []string, body []byte) (Event, *Refusal) {
 			continue
 		case !validAttribute(name):
 			return Event{}, refuse(CodeInvalidEvent, "", "the header "+quote(header[i])+" is no attribute: behind ce- stand the characters a-z 0-9 only")
+		case name == "data":
+			return Event{}, invalidEvent(name, "the header "+header[i]+" is no attribute: data is the body, and what the JSON event format calls it")
 		case name == last:
 			return Event{}, invalidEvent(name, "the header "+header[i]+" stands there twice")
 		}

@@ -130,6 +130,7 @@ func TestBinaryEvent(t *testing.T) {
 		"twice":          {[]string{"ce-id", "a", "ce-id", "a"}, "", "invalid_event /id"},
 		"a capital":      {[]string{"ce-Id", "a"}, "", "invalid_event "},
 		"nothing named":  {[]string{"ce-", "a"}, "", "invalid_event "},
+		"data's name":    {header("ce-data", "a"), "1", "invalid_event /data"},
 		"no version":     {[]string{"ce-id", "a"}, "", "invalid_event /specversion"},
 		"not JSON":       {header(), "{", "malformed_json "},
 		"injected":       {header("ce-authid", "u"), `1,"actor":{"id":"v"}`, "trailing_bytes "},
@@ -153,6 +154,7 @@ func FuzzEvent(f *testing.F) {
 	f.Add([]byte(`{`+event+`,"data":{"id":"e1","actor":{"id":"u"}}}`), "", "", false)
 	f.Add([]byte(`{"actor":{"id":"u"}}`), "ce-subject", "a%20b", true)
 	f.Add([]byte("\x00"), "ce-datacontenttype", "image/png", true)
+	f.Add([]byte("0"), "ce-data", "image/png", true)
 	f.Fuzz(func(t *testing.T, body []byte, name, value string, binary bool) {
 		var e Event
 		var r *Refusal

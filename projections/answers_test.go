@@ -3,12 +3,14 @@ package projections
 import (
 	"errors"
 	"flag"
+	"fmt"
 	"math/rand/v2"
 	"testing"
 
 	"annals/ledger/chain"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
+	"golang.org/x/sync/errgroup"
 )
 
 var queries = flag.Int("queries", 2000, "random questions that the model test asks")
@@ -28,12 +30,7 @@ func TestModel(t *testing.T) {
 	asked := 0
 	look := func(n int) {
 		t.Helper()
-		v, err := p.View()
-		check(t, err)
-		if v.Cursor() != m.size() {
-			t.Fatalf("view of %d, folded %d", v.Cursor(), m.size())
-		}
-		check(t, errors.Join(m.check(v, rng, &adversarial, n), v.Close()))
+		check(t, askBeside(p, m, rng, n))
 		asked += n
 	}
 	reopen := func() {
@@ -61,6 +58,25 @@ func TestModel(t *testing.T) {
 	}
 	shut(t, p)
 	t.Logf("%d questions", asked)
+}
+
+// askBeside asks n questions, two at a time: of views of their own, as readers do.
+func askBeside(p *Projections, m *model, rng *rand.Rand, n int) error {
+	var both errgroup.Group
+	for _, share := range []int{n / 2, n - n/2} {
+		own := rand.New(rand.NewPCG(rng.Uint64(), rng.Uint64()))
+		both.Go(func() error {
+			v, err := p.View()
+			if err != nil {
+				return err
+			}
+			if v.Cursor() != m.size() {
+				return errors.Join(fmt.Errorf("view of %d, folded %d", v.Cursor(), m.size()), v.Close())
+			}
+			return errors.Join(m.check(v, own, &adversarial, share), v.Close())
+		})
+	}
+	return both.Wait()
 }
 
 func open(t *testing.T, ledger chain.Hash, o Options) *Projections {

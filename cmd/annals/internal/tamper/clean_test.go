@@ -30,6 +30,7 @@ func TestCleanLedgers(t *testing.T) {
 	for n := range runs {
 		seed := *cleanSeed + uint64(n)
 		t.Run(fmt.Sprint("seed=", seed), func(t *testing.T) {
+			t.Parallel()
 			b, k := drawn(t, seed)
 			must := func(m medium, r proof.Report) {
 				if r.Verdict != proof.Clean || r.Root != b.head.Root || r.Entries != b.head.Size {
