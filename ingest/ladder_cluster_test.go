@@ -21,6 +21,15 @@ import (
 // three starts a cluster of three servers, and returns where clients connect.
 func three(t *testing.T) (urls []string) {
 	t.Helper()
+	for _, s := range cluster(t) {
+		urls = append(urls, s.ClientURL())
+	}
+	return urls
+}
+
+// cluster starts three servers that are one.
+func cluster(t *testing.T) (servers []*server.Server) {
+	t.Helper()
 	var routes []*url.URL
 	ports := freeport.Find(t, 3)
 	for _, port := range ports {
@@ -40,9 +49,26 @@ func three(t *testing.T) (urls []string) {
 		if !srv.ReadyForConnections(time.Minute) {
 			t.Fatal("a server is not ready")
 		}
-		urls = append(urls, srv.ClientURL())
+		servers = append(servers, srv)
 	}
-	return urls
+	return servers
+}
+
+// replicated makes the stream of three replicas.
+func replicated(t *testing.T, ctx context.Context, nc *nats.Conn) {
+	t.Helper()
+	for {
+		// A question that is asked before the servers have a leader is never answered.
+		once, cancel := context.WithTimeout(ctx, time.Second)
+		err := ingest.EnsureStream(once, nc, ingest.StreamOptions{Replicas: 3})
+		cancel()
+		if err == nil {
+			return
+		}
+		if ctx.Err() != nil {
+			t.Fatal(err)
+		}
+	}
 }
 
 // TestClimbOnCluster: real servers are stepped to in turn, and asked; what none of
@@ -59,15 +85,7 @@ func TestClimbOnCluster(t *testing.T) {
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), 4*time.Minute)
 	defer cancel()
-	for made := false; !made; {
-		// A question that is asked before the servers have a leader is never answered.
-		once, cancel := context.WithTimeout(ctx, time.Second)
-		err := ingest.EnsureStream(once, nc, ingest.StreamOptions{Replicas: 3})
-		cancel()
-		if made = err == nil; !made && ctx.Err() != nil {
-			t.Fatal(err)
-		}
-	}
+	replicated(t, ctx, nc)
 	s := &bench{ledger: nc, js: js}
 	say := func(body string) {
 		t.Helper()

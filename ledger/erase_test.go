@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"math/rand/v2"
 	"slices"
 	"testing"
@@ -13,6 +12,7 @@ import (
 	"github.com/cockroachdb/pebble/v2"
 	"github.com/cockroachdb/pebble/v2/vfs"
 
+	"annals/internal/disk/disktest"
 	"annals/ledger"
 	"annals/ledger/chain"
 	"annals/ledger/chain/chaintest"
@@ -73,41 +73,14 @@ func (l folded) erase(t testing.TB, indexes ...uint64) {
 	l.s.Erase(l.State.Size, root, chaintest.Select(l.Log, "ws_7", indexes...), "by Erin: she asked, "+secret)
 }
 
-// grep returns the files below a folder that hold text.
-func grep(t testing.TB, fs vfs.FS, dir, text string) (found []string) {
+// grep returns the files below a folder that hold text, compressed or not.
+func grep(t testing.TB, fs vfs.FS, dir, text string) []string {
 	t.Helper()
-	names, err := fs.List(dir)
+	found, err := disktest.Holding(fs, dir, text)
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, name := range names {
-		path := fs.PathJoin(dir, name)
-		info, err := fs.Stat(path)
-		if err != nil {
-			continue // it went meanwhile
-		}
-		if info.IsDir() {
-			found = append(found, grep(t, fs, path, text)...)
-			continue
-		}
-		f, err := fs.Open(path)
-		if err != nil {
-			continue
-		}
-		b, err := io.ReadAll(io.NewSectionReader(f, 0, info.Size()))
-		if err = errors.Join(err, f.Close()); err != nil {
-			t.Fatal(err)
-		}
-		if bytes.Contains(b, []byte(text)) {
-			found = append(found, path)
-		}
-	}
 	return found
-}
-
-// uncompressed lets grep read what files hold.
-func uncompressed(o *pebble.Options) {
-	o.ApplyCompressionSettings(func() pebble.DBCompressionSettings { return pebble.DBCompressionNone })
 }
 
 // TestErase: what an erasure covers is gone from reads at once, memory included, and
@@ -115,7 +88,7 @@ func uncompressed(o *pebble.Options) {
 func TestErase(t *testing.T) {
 	s := erasing(t, "erase")
 	fs := vfs.NewMem()
-	l := create(t, s, ledger.Options{FS: fs, Pebble: uncompressed})
+	l := create(t, s, ledger.Options{FS: fs})
 	defer l.Close()
 	ctx := t.Context()
 	at := slices.IndexFunc(s.Messages, func(m chain.Message) bool { return m.Subject == chain.ControlErase.Subject() })

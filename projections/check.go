@@ -25,15 +25,25 @@ type CheckOptions struct {
 	Progress func(done, of uint64)
 }
 
+// Checked is what a check came to.
+type Checked struct {
+	Found []Mismatch
+	Size  uint64 // how many entries the projections hold
+	// Unfolded says that rows stand of entries that an erasure or expiry covers which
+	// the projections have not folded yet.
+	Unfolded bool
+}
+
 // Check holds the projections in a folder, which nobody has open, against the
 // ledger: it folds the entries anew, with the code that a rebuild runs, and compares
 // row by row, in what rows say. A ledger's entries give one set of rows, so whatever
 // a server would answer from others does not follow from the ledger.
 //
 // lineage is the ledger's id, size how many entries it has, and leaves its iterator.
-// It returns of each kind of row the first that is missing, that is too much and that
-// says something else, and how many entries the projections hold: fewer than size is
-// no fault, for a server folds the rest.
+// Of each kind of row the first is found that is missing, that is too much and that
+// says something else. Fewer entries than size are no fault, for a server folds the
+// rest. Where an erasure or expiry is among that, what it covers is gone from the
+// ledger: of these entries nothing is compared that their payloads would say.
 //
 // What is checked is only read. The entries are folded in a folder elsewhere, an era
 // at a time, whose rows are deleted when they are compared: what it takes does not
@@ -44,24 +54,24 @@ type CheckOptions struct {
 // of another version or another ledger, all of which the next start folds again;
 // [ErrInUse], [ErrForeign]; and those of the iterator and ctx. After any but the
 // first nothing is said.
-func Check(ctx context.Context, dir string, lineage chain.Hash, leaves Leaves, size uint64, o CheckOptions) (found []Mismatch, checked uint64, err error) {
+func Check(ctx context.Context, dir string, lineage chain.Hash, leaves Leaves, size uint64, o CheckOptions) (out Checked, err error) {
 	o.Options = o.withDefaults()
 	o.CacheSize = rebuildCache
 	stored, err := openStored(dir, lineage, &o.Options)
 	if err != nil {
-		return nil, 0, err
+		return Checked{}, err
 	}
 	defer func() { err = errors.Join(err, stored.close()) }()
 	if stored.fresh {
-		return nil, 0, nil
+		return Checked{}, nil
 	}
 	if o.Temp != "" {
 		if _, err := o.FS.Stat(o.Temp); err == nil {
-			return nil, 0, fmt.Errorf("projections: %s is there already; name a folder that isn't", o.Temp)
+			return Checked{}, fmt.Errorf("projections: %s is there already; name a folder that isn't", o.Temp)
 		}
 	} else {
 		if o.Temp, err = os.MkdirTemp("", "annals-check-"); err != nil {
-			return nil, 0, fmt.Errorf("projections: a folder to fold in: %w", err)
+			return Checked{}, fmt.Errorf("projections: a folder to fold in: %w", err)
 		}
 	}
 	defer func() {
@@ -71,17 +81,20 @@ func Check(ctx context.Context, dir string, lineage chain.Hash, leaves Leaves, s
 	}()
 	anew, err := Open(o.FS.PathJoin(o.Temp, "anew"), lineage, o.Options)
 	if err != nil {
-		return nil, 0, err
+		return Checked{}, err
 	}
 	defer func() { err = errors.Join(err, anew.Close()) }()
 	c := &checking{
 		ctx: ctx, stored: stored, anew: anew, leaves: leaves, told: o.Progress,
 		of: min(stored.head.size, size), layout: layout{o.eraBits}, found: map[what]*Mismatch{},
 	}
-	if err := c.run(); err != nil {
-		return nil, 0, err
+	if err := c.readUnfolded(size); err != nil {
+		return Checked{}, err
 	}
-	return c.list(), stored.head.size, nil
+	if err := c.run(); err != nil {
+		return Checked{}, err
+	}
+	return Checked{Found: c.list(), Size: stored.head.size, Unfolded: c.unfolded.stands}, nil
 }
 
 // checking is a check that runs.
@@ -95,6 +108,8 @@ type checking struct {
 	layout layout
 	found  map[what]*Mismatch
 	tags   map[uint32]chain.Hash // of workspaces' numbers, once asked for
+
+	unfolded unfolded
 }
 
 // run folds and compares, era by era, and then what stands behind the eras.
@@ -210,6 +225,9 @@ func (c *checking) compare(lo, hi []byte) (err error) {
 			}
 		}
 		r.missing, r.extra = order > 0, order < 0
+		if err := c.excuse(&r); err != nil {
+			return err
+		}
 		c.judge(&r)
 		if order <= 0 {
 			says.Next()

@@ -6,7 +6,6 @@ import (
 	"crypto/sha256"
 	"encoding/binary"
 	"fmt"
-	"maps"
 	"slices"
 
 	"annals/ledger/chain"
@@ -212,13 +211,7 @@ func (c *checking) first(key []byte) uint64 {
 
 // workspace names the workspace whose number begins a name, as the entries have it.
 func (c *checking) workspace(m *Mismatch, name []byte) {
-	if c.tags == nil {
-		c.tags = map[uint32]chain.Hash{}
-		for tag, n := range maps.All(c.anew.past.Load().workspaces.number) {
-			c.tags[n] = tag
-		}
-	}
-	if tag, ok := c.tags[binary.BigEndian.Uint32(name)]; ok {
+	if tag, ok := c.tagOf(binary.BigEndian.Uint32(name)); ok {
 		m.Workspace = &tag
 	}
 }

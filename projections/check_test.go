@@ -25,12 +25,12 @@ func (l *leaves) reading(_ context.Context, from, to uint64) iter.Seq2[chain.Lea
 func checked(t *testing.T, l *leaves, o Options) ([]Mismatch, uint64) {
 	t.Helper()
 	o.flush = 1 << 10 // cut apart otherwise than what is checked
-	found, size, err := Check(t.Context(), "projections", l.ledger, l.reading, l.size(), CheckOptions{Options: o, Temp: "anew"})
+	c, err := Check(t.Context(), "projections", l.ledger, l.reading, l.size(), CheckOptions{Options: o, Temp: "anew"})
 	check(t, err)
 	if exists(o.FS, "anew") {
 		t.Fatal("the temporary folder is left behind")
 	}
-	return found, size
+	return c.Found, c.Size
 }
 
 // TestCheckClean checks what was folded in batches as they come, over restarts and
@@ -91,11 +91,11 @@ func TestCheckEras(t *testing.T) {
 	check(t, l.Close())
 	told := uint64(0)
 	look := func() []Mismatch {
-		found, _, err := Check(t.Context(), "projections", g.ledger, g.read, g.size(), CheckOptions{
+		c, err := Check(t.Context(), "projections", g.ledger, g.read, g.size(), CheckOptions{
 			Options: o, Temp: "anew", Progress: func(done, _ uint64) { told = done },
 		})
 		check(t, err)
-		return found
+		return c.Found
 	}
 	if found := look(); len(found) != 0 || told != g.size() {
 		t.Fatalf("%v, told of %d", found, told)
@@ -224,9 +224,9 @@ func TestCheckUnfit(t *testing.T) {
 				c.spoil(t, fs)
 			}
 			before := fs.String()
-			found, size, err := Check(t.Context(), "projections", m.ledger, m.reading, m.size(), CheckOptions{Options: small(fs), Temp: "anew"})
-			if !errors.Is(err, c.err) || len(found) != 0 || size != c.size {
-				t.Errorf("%v of %d entries, %v", found, size, err)
+			checked, err := Check(t.Context(), "projections", m.ledger, m.reading, m.size(), CheckOptions{Options: small(fs), Temp: "anew"})
+			if !errors.Is(err, c.err) || len(checked.Found) != 0 || checked.Size != c.size {
+				t.Errorf("%v of %d entries, %v", checked.Found, checked.Size, err)
 			}
 			if after := fs.String(); after != before {
 				t.Errorf("it changed the folder\n%s\n%s", before, after)
@@ -242,9 +242,9 @@ func TestCheckEnds(t *testing.T) {
 	l := openLive(t, g, small(fs))
 	g.follow(t, l)
 	run := func(ctx context.Context, leaves Leaves, temp string) error {
-		found, _, err := Check(ctx, "projections", g.ledger, leaves, g.size(), CheckOptions{Options: small(fs), Temp: temp})
-		if len(found) != 0 || temp == "anew" && exists(fs, temp) {
-			t.Errorf("%v, temporary folder there: %t", found, exists(fs, temp))
+		c, err := Check(ctx, "projections", g.ledger, leaves, g.size(), CheckOptions{Options: small(fs), Temp: temp})
+		if len(c.Found) != 0 || temp == "anew" && exists(fs, temp) {
+			t.Errorf("%v, temporary folder there: %t", c.Found, exists(fs, temp))
 		}
 		return err
 	}

@@ -119,8 +119,10 @@ func (w *walk) take(c *candidate, q *Query, best *top) error {
 	s.addStored(c.matches)
 	w.kept = s.appendTo(w.kept[:0])
 	for i, o := range w.kept {
-		if i%1024 == 0 && w.ctx.Err() != nil {
-			return w.ctx.Err()
+		if i%1024 == 0 {
+			if err := w.pace(); err != nil {
+				return err
+			}
 		}
 		m := moment{Index: indexAt(c.block, o)}
 		var err error

@@ -116,12 +116,13 @@ func (v *View) plan(ctx context.Context, q *Query, lo, hi uint64) (*walk, error)
 	if err := q.Check(); err != nil {
 		return nil, err
 	}
-	if err := ctx.Err(); err != nil {
+	pace := paceOf(ctx)
+	if err := pace(); err != nil {
 		return nil, err
 	}
 	w := &v.walk
 	*w = walk{
-		v: v, ctx: ctx, most: q.Work, lo: lo, hi: hi,
+		v: v, pace: pace, most: q.Work, lo: lo, hi: hi,
 		columns: columns{key: w.columns.key}, kept: w.kept,
 	}
 	if w.most <= 0 {

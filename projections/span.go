@@ -125,8 +125,10 @@ func (w *walk) lists(it *pebble.Iterator, era uint64, lo, hi []byte, visit func(
 	from := append(appendEra(nil, era, inEraPostings), lo...)
 	to := append(appendEra(nil, era, inEraPostings), hi...)
 	for ok := it.SeekGE(from); ok && bytes.Compare(it.Key(), to) < 0; ok = it.Next() {
-		if w.spent++; w.spent%256 == 0 && w.ctx.Err() != nil {
-			return w.ctx.Err()
+		if w.spent++; w.spent%256 == 0 {
+			if err := w.pace(); err != nil {
+				return err
+			}
 		}
 		p, err := postingsAt(it)
 		if err != nil {

@@ -1,7 +1,6 @@
 package projections
 
 import (
-	"context"
 	"errors"
 	"math"
 
@@ -12,8 +11,8 @@ import (
 // one direction, and finds them: from one block to the next that all its terms
 // have, never through what lies between.
 type walk struct {
-	v   *View
-	ctx context.Context
+	v    *View
+	pace func() error // between pieces of work; its error ends the walk
 
 	spent, most int // rows that were read, and at most may be before the walk ends
 
@@ -59,7 +58,7 @@ func (w *walk) each(ascending bool, visit func(block uint64, found *set) (more b
 		block = w.firstBlock
 	}
 	for first := true; ; first = false {
-		if err := w.ctx.Err(); err != nil {
+		if err := w.pace(); err != nil {
 			return place{}, err
 		}
 		if !first && w.spent > w.most {
@@ -176,8 +175,10 @@ func (w *walk) refine(block uint64, s *set) error {
 	w.kept = s.appendTo(w.kept[:0])
 	kept := w.kept[:0]
 	for i, o := range w.kept {
-		if i%1024 == 0 && w.ctx.Err() != nil {
-			return w.ctx.Err()
+		if i%1024 == 0 {
+			if err := w.pace(); err != nil {
+				return err
+			}
 		}
 		t, err := w.occurred(indexAt(block, o))
 		if err != nil {

@@ -118,11 +118,16 @@ func (n *need) authorize(gate *access.Gate, r *http.Request, operation string, f
 // counted answers while the work is counted in, where it is of a kind that is.
 func (a *API) counted(op *operation, w http.ResponseWriter, r *http.Request, f *filter) error {
 	if op.work != nil {
-		end, err := a.o.Access.Begin(access.From(r.Context()), *op.work)
+		end, err := a.o.Access.Begin(r.Context(), access.From(r.Context()), *op.work)
 		if err != nil {
 			return err
 		}
 		defer end()
+		if *op.work == access.Query {
+			f.turn = &turn{ctx: r.Context(), of: a.turns}
+			defer f.turn.leave()
+			w, r = &leaving{w, f.turn}, r.WithContext(projections.WithPace(r.Context(), f.turn.pace))
+		}
 	}
 	err := op.answer(a, w, r, f)
 	if errors.Is(err, projections.ErrQuery) && f.updatedSince != everSince {

@@ -6,6 +6,7 @@ import (
 	"crypto/tls"
 	"log/slog"
 	"net/http"
+	"runtime"
 	"slices"
 	"strconv"
 	"strings"
@@ -81,6 +82,10 @@ type Options struct {
 	DefaultWorkspace string
 	// ActivityDays is how many days one question of user activity may span. 0: 90.
 	ActivityDays int
+	// Zones are the time zones of workspaces, in which the user activity log writes its
+	// dates and times unless it is asked for another; of a workspace that is not there it
+	// is UTC.
+	Zones map[string]*time.Location
 	// Keys are the API keys, for who administers them over the API. nil: they can't be.
 	Keys *access.Book
 	// Origins are those of the web pages that may ask, such as
@@ -100,8 +105,8 @@ type Options struct {
 	// Work is how many rows of the indexes one answer reads before it stops and says
 	// so. 0: [projections.DefaultWork].
 	Work int
-	// MaxBody bounds a request's body, in bytes. 0: 16 MiB.
-	MaxBody int64
+	// Bounds are those of every client.
+	Bounds Bounds
 	// Tail bounds the live tail.
 	Tail TailOptions
 }
@@ -120,6 +125,7 @@ type API struct {
 	hub      *hub
 	served   http.Handler
 	atOnce   uint64 // entries that user activity asks the indexes for at once
+	turns    turns
 
 	protection http.CrossOriginProtection
 }
@@ -151,11 +157,12 @@ func New(o Options) *API {
 	if o.FoldTimeout == 0 {
 		o.FoldTimeout = foldTimeout
 	}
-	if o.MaxBody == 0 {
-		o.MaxBody = 16 << 20
+	o.Bounds = o.Bounds.filled()
+	if o.Tail.WriteTimeout == 0 {
+		o.Tail.WriteTimeout = time.Duration(o.Bounds.StalledSeconds) * time.Second
 	}
 	problem.Install()
-	a := &API{o: o, mux: &routes{ServeMux: http.NewServeMux()}, opened: o.Ledger.Head().Size, atOnce: projections.MaxLimit}
+	a := &API{o: o, mux: &routes{ServeMux: http.NewServeMux()}, opened: o.Ledger.Head().Size, atOnce: projections.MaxLimit, turns: newTurns(runtime.GOMAXPROCS(0))}
 	a.cursors = newSealer(o.Ledger.ID())
 	for _, origin := range o.Origins {
 		if err := a.protection.AddTrustedOrigin(origin); err != nil {

@@ -24,10 +24,34 @@ type drainKey struct{}
 type link struct {
 	drain *drain
 	conn  net.Conn
+	inner net.Conn // the system's own, inside of what bounds and encrypts it
 }
 
-// watch makes a server report its connections.
-func (d *drain) watch(srv *http.Server) {
+// taken remembers the connection that it has accepted last. A server accepts one, and
+// then asks for its context, before it accepts the next.
+type taken struct {
+	net.Listener
+	last net.Conn
+}
+
+func (l *taken) Accept() (net.Conn, error) {
+	c, err := l.Listener.Accept()
+	l.last = c
+	return c, err
+}
+
+// tighten bounds what the system holds of an answer that a client doesn't take, in bytes:
+// by itself it grows to megabytes, for each of those who listen and don't read.
+func tighten(r *http.Request, bytes int) {
+	if l, ok := r.Context().Value(drainKey{}).(link); ok {
+		if c, ok := l.inner.(interface{ SetWriteBuffer(bytes int) error }); ok {
+			_ = c.SetWriteBuffer(bytes) // a connection that has ended
+		}
+	}
+}
+
+// watch makes a server report its connections, which it takes from inner in the end.
+func (d *drain) watch(srv *http.Server, inner *taken) {
 	d.conns = map[net.Conn]bool{}
 	srv.ConnState = func(c net.Conn, s http.ConnState) {
 		switch s {
@@ -40,7 +64,7 @@ func (d *drain) watch(srv *http.Server) {
 		}
 	}
 	srv.ConnContext = func(ctx context.Context, c net.Conn) context.Context {
-		return context.WithValue(ctx, drainKey{}, link{d, c})
+		return context.WithValue(ctx, drainKey{}, link{d, c, inner.last})
 	}
 }
 

@@ -88,18 +88,21 @@ func (a *API) entries(w http.ResponseWriter, r *http.Request, f *filter) error {
 	}
 	buffer := buffers.get()
 	defer buffers.put(buffer)
-	if *buffer, err = a.lines((*buffer)[:0], indexes, proofs, asked, a.o.Ledger.Tag(f.workspace)); err != nil {
+	if *buffer, err = a.lines((*buffer)[:0], indexes, proofs, asked, f); err != nil {
 		return err
 	}
 	return write(w, entriesMedia, *buffer)
 }
 
 // lines appends the entries at the given indexes, as far as they fit into an answer.
-func (a *API) lines(b []byte, indexes []uint64, proofs [][]chain.Hash, asked *chained, tag chain.Hash) ([]byte, error) {
-	position, n := asked.from, 0
+func (a *API) lines(b []byte, indexes []uint64, proofs [][]chain.Hash, asked *chained, f *filter) ([]byte, error) {
+	position, n, tag := asked.from, 0, a.o.Ledger.Tag(f.workspace)
 	err := a.o.Ledger.GetMany(indexes, func(leaf *chain.Leaf, _ chain.Hash) error {
 		if len(b) > maxPage {
 			return errFull
+		}
+		if err := f.turn.pace(); err != nil {
+			return err
 		}
 		if leaf.Entry.Position != position || leaf.Entry.Workspace != tag {
 			return errIndexes

@@ -56,7 +56,7 @@ func logOperations() []operation {
 	for _, f := range face.LogFilters {
 		fields = append(fields, "log-"+f.Field)
 	}
-	const about = " activityDate and activityTime are those of when it occurred, in the zone that `tz` names, UTC unless it is given."
+	const about = " activityDate and activityTime are those of when it occurred, in the zone that `tz` names, else the workspace's, else UTC: the header " + LogZoneHeader + " states it."
 	return []operation{
 		{
 			path: LogPath, id: "user-activity-log", summary: "The billing platform's log: the list",
@@ -137,7 +137,7 @@ func init() {
 	}
 	parameters["log-limit"] = &limit
 	parameters["log-tz"] = &parameter{
-		name: "tz", in: inQuery, example: "Europe/Berlin", about: "The IANA name of the zone of activityDate and activityTime.", schema: nonEmpty,
+		name: "tz", in: inQuery, example: "Europe/Berlin", about: "The IANA name of the zone of activityDate and activityTime. Default: the workspace's (`annals serve --zone`), else UTC.", schema: nonEmpty,
 		parse: func(f *filter, _ said, v string) (problem.Code, string) {
 			zone, ok := logZones.of(v)
 			if !ok {
@@ -202,11 +202,19 @@ func logIndex(v string) (uint64, bool) {
 	return index, err == nil && v[0] != '+'
 }
 
-func (f *filter) logZone() *time.Location {
+// LogZoneHeader says in an answer which time zone dates and times are of: the published
+// fields have no room for it.
+const LogZoneHeader = "Annals-Time-Zone"
+
+// logZone is the zone that is asked for, else the workspace's. The answer states it.
+func (a *API) logZone(w http.ResponseWriter, f *filter) {
 	if f.logging.zone == nil {
-		return time.UTC
+		f.logging.zone = a.o.Zones[f.workspace]
 	}
-	return f.logging.zone
+	if f.logging.zone == nil {
+		f.logging.zone = time.UTC
+	}
+	w.Header().Set(LogZoneHeader, f.logging.zone.String())
 }
 
 // logOf reads an entry as the log has it: by its codes, and in the words of its
@@ -231,6 +239,7 @@ func (it *item) logOf(leaf *chain.Leaf, zone *time.Location) (coded, told face.L
 
 // logEntry answers one entry of the log.
 func (a *API) logEntry(w http.ResponseWriter, _ *http.Request, f *filter) error {
+	a.logZone(w, f)
 	asked := f.logging.entry
 	index, ok := logIndex(asked)
 	if !ok {
@@ -246,7 +255,7 @@ func (a *API) logEntry(w http.ResponseWriter, _ *http.Request, f *filter) error 
 	case e.Workspace != a.o.Ledger.Tag(f.workspace), timelineKinds&(1<<e.Kind) == 0, notULID == nil && e.ULID != id:
 		return noSuchLogEntry(asked)
 	}
-	_, out, err := newItem(a, f).logOf(&leaf, f.logZone())
+	_, out, err := newItem(a, f).logOf(&leaf, f.logging.zone)
 	if err != nil {
 		return err
 	}
@@ -276,6 +285,7 @@ func noSuchLogEntry(id string) error {
 // logList answers entries in ascending order. What the indexes don't tell apart, such as
 // the reason, is read out of the entries.
 func (a *API) logList(w http.ResponseWriter, r *http.Request, f *filter) error {
+	a.logZone(w, f)
 	view, moment, _, err := a.look(r.Context(), f)
 	if err != nil {
 		return err
@@ -356,7 +366,7 @@ func (l *logPage) entries(indexes []uint64) (read int, err error) {
 			return errFull
 		}
 		read++
-		coded, told, err := it.logOf(leaf, l.f.logZone())
+		coded, told, err := it.logOf(leaf, l.f.logging.zone)
 		if err != nil || !l.f.logging.want.Holds(&coded, &told) {
 			return err
 		}

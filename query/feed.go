@@ -184,6 +184,9 @@ func (a *API) told(indexes []uint64, f *filter, zone *time.Location, fn func(at 
 		if size > maxPage {
 			return errFull
 		}
+		if err := f.turn.pace(); err != nil {
+			return err
+		}
 		read++
 		e := &leaf.Entry
 		recorded := recordedAt(e).In(zone)
@@ -283,7 +286,7 @@ func escaped(s string) string {
 
 // feedColumns head an export.
 var feedColumns = []string{
-	"occurred_at", "recorded_at", "actor_id", "actor_name", "type", "label", "object_type", "object_id", "object_name", "sentence", "changes", "grade", "kind", "ulid",
+	"occurred_at", "recorded_at", "actor_type", "actor_id", "actor_name", "type", "label", "object_type", "object_id", "object_name", "sentence", "changes", "grade", "kind", "ulid",
 }
 
 // feedExport answers all of a feed as a table.
@@ -344,7 +347,7 @@ func (i *FeedItem) row() []string {
 		changes = append(changes, c.Field+": "+valueOr(c.Old)+" → "+valueOr(c.New))
 	}
 	row := []string{
-		i.OccurredAt, i.RecordedAt, actor.ID, actor.Name, i.Type, i.Label, object.Type, object.ID, object.Name, sentence, strings.Join(changes, "; "), i.Grade, i.Kind, i.ULID,
+		i.OccurredAt, i.RecordedAt, actor.Type, actor.ID, actor.Name, i.Type, i.Label, object.Type, object.ID, object.Name, sentence, strings.Join(changes, "; "), i.Grade, i.Kind, i.ULID,
 	}
 	for n := range row {
 		row[n] = inert(row[n])
@@ -360,9 +363,10 @@ func valueOr(v jsontext.Value) string {
 }
 
 // inert keeps a spreadsheet from taking a text for a formula (OWASP, CSV injection):
-// what was recorded comes from anybody.
+// what was recorded comes from anybody. A text that begins with the apostrophe gets
+// another, so that whoever reads the table takes one away from each that has one.
 func inert(s string) string {
-	if s != "" && strings.ContainsRune("=+-@\t\r\n", rune(s[0])) {
+	if s != "" && strings.ContainsRune("=+-@\t\r\n'", rune(s[0])) {
 		return "'" + s
 	}
 	return s

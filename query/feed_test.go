@@ -146,7 +146,7 @@ func TestFeedExport(t *testing.T) {
 		t.Errorf("%v", a.header)
 	}
 	for n, row := range rows[1:] {
-		if row[2] != "'=cmd|'/C calc'!A0" || row[7] != fmt.Sprint("'@", n) || row[10] != "f: 1 → —" {
+		if row[3] != "'=cmd|'/C calc'!A0" || row[8] != fmt.Sprint("'@", n) || row[11] != "f: 1 → —" {
 			t.Errorf("%q", row)
 		}
 		for _, cell := range row {
@@ -155,7 +155,7 @@ func TestFeedExport(t *testing.T) {
 			}
 		}
 	}
-	for in, want := range map[string]string{"": "", "a=b": "a=b", "-1": "'-1", "+1": "'+1", "\tx": "'\tx"} {
+	for in, want := range map[string]string{"": "", "a=b": "a=b", "-1": "'-1", "+1": "'+1", "\tx": "'\tx", "'-1": "''-1"} {
 		if got := inert(in); got != want {
 			t.Errorf("%q: %q", in, got)
 		}

@@ -36,6 +36,7 @@ type filter struct {
 	typ       string // of the object that the path names
 	keyID     string // of the API key, or the embed token, that it names
 	pathID    string // of the user or the object that it names
+	turn      *turn  // of the query that it is answered by; nil: it is none
 
 	since, until                 int64 // recorded, ms since 1970; [since, until)
 	updatedSince                 int64 // recorded or amended, ms since 1970

@@ -12,7 +12,6 @@ import (
 	"strings"
 	"time"
 
-	"annals/internal/access"
 	"annals/internal/problem"
 
 	"github.com/oklog/ulid/v2"
@@ -30,7 +29,7 @@ func (a *API) guard(next http.Handler) http.Handler {
 		secure(h, r)
 		h.Set("Cache-Control", "no-store") // what people did is no business of a cache's
 		if r.Body != nil {
-			r.Body = http.MaxBytesReader(w, r.Body, a.o.MaxBody)
+			r.Body = http.MaxBytesReader(w, r.Body, a.o.Bounds.BodyBytes)
 		}
 		follow(r)
 		sw := &statusWriter{ResponseWriter: w}
@@ -40,7 +39,7 @@ func (a *API) guard(next http.Handler) http.Handler {
 			}
 			a.done(sw, r, time.Since(start))
 		}()
-		if err := access.CheckURL(r.URL); err != nil {
+		if err := a.o.Access.CheckURL(r); err != nil {
 			// It is nowhere to be seen: in no log, and not in the answer.
 			r.URL = &url.URL{Path: "/"}
 			a.refuse(sw, r, err)

@@ -145,7 +145,7 @@ func init() {
 		{
 			path: "/v1/workspaces/{ws}/erasure", id: "erasure-selection", summary: "What an erasure would take",
 			description: "Selects what an operator may sign to have erased (docs/erasure.md): the records named, or those that the filters find. " +
-				"It erases nothing. The statement's parts are signed elsewhere and submitted to `/v1/control`.",
+				"It erases nothing. The statement's parts are signed elsewhere, by as many keys as `needed` says, and submitted to `/v1/control`.",
 			parameters: slices.Concat([]string{"ws", "erase-record", "erase-along"}, filterNames, []string{"since", "until"}),
 			mediaType:  jsonMedia, schema: selectionSchema, access: inWorkspace(access.Erase), work: ptr(access.Query), answer: (*API).selection,
 			problems: []problem.Code{problem.InvalidParameter, problem.UnknownParameter, problem.BadRequest, problem.NoSuchRecord, problem.Behind, problem.Internal},
@@ -170,7 +170,7 @@ func init() {
 		},
 		{
 			method: http.MethodPost, path: "/v1/control", id: "submit-control", summary: "Submit a signed control message",
-			description: "Publishes a control message that an operator signed: a signed gap, a change of keys, or an erasure (docs/format/control.md). " +
+			description: "Publishes a control message that was signed elsewhere: a signed gap, a change of keys, an erasure, a rule, a hold (docs/format/control.md). The server adds no signature: as many keys as the role's threshold says have signed it. " +
 				"It needs no other authority than its signatures, and is checked against the ledger before it is published. " +
 				"The statement's number is `control` of `/v1/ledger`; where another message came first the answer is `control_raced`, and the statement has to be signed anew. " +
 				"Waits, 5 s at most, for its entry.",

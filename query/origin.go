@@ -2,7 +2,9 @@ package query
 
 import (
 	"net/http"
+	"regexp"
 	"slices"
+	"strings"
 
 	"annals/internal/problem"
 )
@@ -23,10 +25,30 @@ func secure(h http.Header, r *http.Request) {
 // What pages of the origins on the list may send and read (Fetch Standard, 3.2).
 const (
 	corsMethods = "GET, HEAD, POST, DELETE"
-	corsHeaders = "Annals-Workspace, Authorization, Content-Type, If-None-Match, Last-Event-ID, X-Request-Id"
-	corsExposed = "ETag, Location, RateLimit, RateLimit-Policy, Retry-After, WWW-Authenticate, X-Request-Id"
+	corsHeaders = "Accept, Annals-Workspace, Authorization, Content-Encoding, Content-Type, Idempotency-Key, If-None-Match, Last-Event-ID, X-Request-Id, traceparent, tracestate"
+	corsExposed = "Accept-Encoding, Allow, Annals-Grade, Content-Disposition, ETag, Idempotency-Replayed, Link, Location, RateLimit, RateLimit-Policy, Retry-After, WWW-Authenticate, X-Request-Id"
 	corsSeconds = "600"
 )
+
+// eventHeader is an attribute of a CloudEvent in binary mode (HTTP Protocol Binding for
+// CloudEvents 1.0.2, 3.1.3). Extensions have names of their own, so no list has them all.
+var eventHeader = regexp.MustCompile(`^(?i:ce-[a-z0-9]+)$`)
+
+// maxEventHeaders is more than any event has attributes.
+const maxEventHeaders = 64
+
+// allowed are the headers that a page may send that asks for some: those of the list,
+// and what it names of an event's.
+func allowed(asked []string) string {
+	list, n := corsHeaders, 0
+	for name := range strings.SplitSeq(strings.Join(asked, ","), ",") {
+		if name = strings.TrimSpace(name); eventHeader.MatchString(name) && n < maxEventHeaders {
+			list += ", " + name
+			n++
+		}
+	}
+	return list
+}
 
 // cors lets the pages of the origins on the list read answers, and says whether the
 // request was a preflight, which is answered with that. Cookies are not let
@@ -47,7 +69,7 @@ func (a *API) cors(w http.ResponseWriter, r *http.Request) (preflight bool) {
 		return false
 	}
 	h.Set("Access-Control-Allow-Methods", corsMethods)
-	h.Set("Access-Control-Allow-Headers", corsHeaders)
+	h.Set("Access-Control-Allow-Headers", allowed(r.Header.Values("Access-Control-Request-Headers")))
 	h.Set("Access-Control-Max-Age", corsSeconds)
 	w.WriteHeader(http.StatusNoContent)
 	return true

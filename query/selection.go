@@ -24,6 +24,7 @@ type Selection struct {
 	Workspace  string          `json:"workspace"`
 	Tag        string          `json:"tag" doc:"The workspace's pseudonym, in hexadecimal."`
 	Role       string          `json:"role" doc:"That has to sign."`
+	Needed     int             `json:"needed" doc:"How many different keys of that role have to sign."`
 	Size       uint64          `json:"size" doc:"The ledger that was looked at: what the statements have to name."`
 	Root       string          `json:"root" doc:"Its root, in hexadecimal."`
 	Records    int             `json:"records" doc:"How many records are selected."`
@@ -123,7 +124,8 @@ func (a *API) selection(w http.ResponseWriter, r *http.Request, f *filter) error
 		return err
 	}
 	head := a.o.Ledger.Head()
-	s.out.Role = head.State.Roster().Eraser().String()
+	role, needed := head.State.Roster().Due(chain.ControlErase)
+	s.out.Role, s.out.Needed = role.String(), needed
 	return writeJSON(w, &s.out)
 }
 

@@ -12,12 +12,13 @@ import (
 	"golang.org/x/net/netutil"
 )
 
-// Timeouts of the server: who sends or takes bytes too slowly doesn't keep a
+// Timeouts of the server, and the defaults of [Bounds]: who sends or takes bytes too slowly doesn't keep a
 // connection.
 const (
 	readHeaderTimeout = 10 * time.Second
 	readTimeout       = 60 * time.Second
 	writeTimeout      = 90 * time.Second
+	stalledTimeout    = 10 * time.Second
 	idleTimeout       = 2 * time.Minute
 	maxHeaderBytes    = 64 << 10
 	drainTimeout      = 15 * time.Second
@@ -36,7 +37,8 @@ const (
 // that has not arrived whole within 750 ms is cut off: that its client stalls is
 // no fault of the stop.
 func (a *API) Serve(ctx context.Context, l net.Listener) error {
-	return a.serve(ctx, l, bounds{readHeaderTimeout, readTimeout, maxConnections})
+	b := &a.o.Bounds
+	return a.serve(ctx, l, bounds{time.Duration(b.HeaderSeconds) * time.Second, time.Duration(b.BodySeconds) * time.Second, b.Connections})
 }
 
 // bounds are what clients have to keep to who don't say who they are yet.
@@ -47,7 +49,8 @@ type bounds struct {
 
 // serve is Serve with other bounds.
 func (a *API) serve(ctx context.Context, l net.Listener, b bounds) error {
-	l = netutil.LimitListener(l, b.connections)
+	inner := &taken{Listener: l}
+	l = netutil.LimitListener(inner, b.connections)
 	if a.o.TLS != nil { // outermost: the server looks for TLS there, and for HTTP/2 in it
 		l = tls.NewListener(l, a.o.TLS)
 	}
@@ -57,11 +60,11 @@ func (a *API) serve(ctx context.Context, l net.Listener, b bounds) error {
 		ReadTimeout:       b.request,
 		WriteTimeout:      writeTimeout,
 		IdleTimeout:       idleTimeout,
-		MaxHeaderBytes:    maxHeaderBytes,
+		MaxHeaderBytes:    a.o.Bounds.HeaderBytes,
 		ErrorLog:          slog.NewLogLogger(a.o.Logger.Handler(), slog.LevelWarn),
 	}
 	var d drain
-	d.watch(srv)
+	d.watch(srv, inner)
 	served := make(chan error, 1)
 	go func() { served <- srv.Serve(l) }()
 	select {

@@ -27,6 +27,7 @@ type TailOptions struct {
 	WriteTimeout time.Duration // a client that takes no bytes for so long is cut off; 0: 10 s
 	SlowAfter    time.Duration // one that takes none for so long while its queue fills is told, and dropped; 0: 2 s
 	Lag          uint64        // entries that the hub may be behind the indexes; 0: 16,384
+	SocketBytes  int           // that the system may hold for one that takes none; it may double that. 0: 64 KiB
 	Reading      int           // listeners that read the indexes at once; 0: half as many as there are processors, at least 1
 }
 
@@ -34,7 +35,7 @@ func (o TailOptions) withDefaults() TailOptions {
 	for _, d := range []struct {
 		at *int
 		is int
-	}{{&o.Listeners, 2000}, {&o.QueueEvents, 512}, {&o.QueueBytes, 64 << 10}, {&o.Reading, max(1, runtime.GOMAXPROCS(0)/2)}} {
+	}{{&o.Listeners, 2000}, {&o.QueueEvents, 512}, {&o.QueueBytes, 64 << 10}, {&o.SocketBytes, 64 << 10}, {&o.Reading, max(1, runtime.GOMAXPROCS(0)/2)}} {
 		if *d.at == 0 {
 			*d.at = d.is
 		}
@@ -42,7 +43,7 @@ func (o TailOptions) withDefaults() TailOptions {
 	for _, d := range []struct {
 		at *time.Duration
 		is time.Duration
-	}{{&o.Heartbeat, 15 * time.Second}, {&o.Retry, 2 * time.Second}, {&o.WriteTimeout, 10 * time.Second}, {&o.SlowAfter, 2 * time.Second}} {
+	}{{&o.Heartbeat, 15 * time.Second}, {&o.Retry, 2 * time.Second}, {&o.WriteTimeout, stalledTimeout}, {&o.SlowAfter, 2 * time.Second}} {
 		if *d.at == 0 {
 			*d.at = d.is
 		}
@@ -96,7 +97,9 @@ func (a *API) tail(w http.ResponseWriter, r *http.Request, f *filter) error {
 	ctx, cancel := access.From(r.Context()).Alive(r.Context())
 	defer cancel()
 	defer context.AfterFunc(a.hub.stopped, cancel)()
-	s := stream{hub: a.hub, listener: l, ctx: ctx, item: newItem(a, &filter{workspace: f.workspace, sentence: f.sentence})}
+	tighten(r, a.hub.o.SocketBytes)
+	turn := &turn{ctx: ctx, of: a.turns}
+	s := stream{hub: a.hub, listener: l, ctx: ctx, turn: turn, item: newItem(a, &filter{workspace: f.workspace, sentence: f.sentence, turn: turn})}
 	s.run(b)
 	return nil
 }

@@ -19,6 +19,7 @@ type stream struct {
 	item  *item
 	after string // the id that was sent last
 	spare []*event
+	turn  *turn // among the queries, while it reads the indexes
 }
 
 // errHub says that the hub can't read. It has told the log.
@@ -128,7 +129,7 @@ func (s *stream) page(q *projections.Query) (page projections.Page, err error) {
 			return err
 		}
 		defer view.Close()
-		page, err = view.Page(s.ctx, *q)
+		page, err = view.Page(projections.WithPace(s.ctx, s.turn.pace), *q)
 		return err
 	})
 	return page, err
@@ -219,6 +220,10 @@ func (s *stream) reading(f func() error) error {
 		return s.ctx.Err()
 	}
 	defer func() { <-s.hub.reading }()
+	defer s.turn.leave()
+	if err := s.turn.pace(); err != nil {
+		return err
+	}
 	return f()
 }
 

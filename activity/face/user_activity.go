@@ -214,6 +214,10 @@ type UserActivityRow struct {
 	UserID         jsontext.Value `json:"userId,omitzero"`      // a number; a string where the id is none
 	SessionID      string         `json:"sessionId,omitzero"`
 
+	// Added, for activity 8, where it is known what was exported: 0 is a value.
+	ExportDataTypeID *int   `json:"exportDataTypeId,omitzero"`
+	ExportDataType   string `json:"exportDataType,omitzero"`
+
 	// Added, for activity 9: as whom the user acted.
 	OnBehalfOfUserID   jsontext.Value `json:"onBehalfOfUserId,omitzero"`
 	OnBehalfOfUserName string         `json:"onBehalfOfUserName,omitzero"`
@@ -242,6 +246,11 @@ func UserActivityRowOf(r *activity.Record, typ string, occurred time.Time) UserA
 	}
 	if b := r.OnBehalfOf; b != nil {
 		row.OnBehalfOfUserID, row.OnBehalfOfUserName = idOf(b.ID), loginOf(b)
+	}
+	if d.Number == exportActivity {
+		if c, ok := exportOf(r); ok {
+			row.ExportDataTypeID, row.ExportDataType = &c.Number, c.Label
+		}
 	}
 	return row
 }
@@ -299,22 +308,26 @@ func (q *UserActivityQuestion) Matches(r *activity.Record) bool {
 	if len(q.Users) > 0 && (r.Actor == nil || !slices.Contains(q.Users, r.Actor.ID)) {
 		return false
 	}
-	return q.Export == "" || exportOf(r) == q.Export
+	if q.Export == "" {
+		return true
+	}
+	c, ok := exportOf(r)
+	return ok && c.Slug == q.Export
 }
 
 // exportOf says which export data type a record of activity 8 names, by
-// its slug or its number; "" for none.
-func exportOf(r *activity.Record) string {
+// its slug or its number.
+func exportOf(r *activity.Record) (c activity.Choice, ok bool) {
 	var data struct {
 		Type jsontext.Value `json:"export_data_type"`
 	}
 	if r.Data.Kind() != '{' || json.Unmarshal(r.Data, &data) != nil {
-		return ""
+		return c, false
 	}
 	for _, c := range activity.Catalogue().ExportDataTypes() {
 		if string(data.Type) == strconv.Itoa(c.Number) || string(data.Type) == strconv.Quote(c.Slug) {
-			return c.Slug
+			return c, true
 		}
 	}
-	return ""
+	return c, false
 }

@@ -54,6 +54,9 @@ and how that compares with what the machine can do at best.
   http      records posted over HTTP by 64 clients, a record and 500 at a time, until the
             stream has them, beside a handler that reads and parses and does nothing else
   append    in process, without a stream, parsing included
+  hostile   as latency, alone and under attack: live tails that nobody reads, connections
+            that drip, the dearest questions, endless headers, bad tokens. Asked for by
+            its name alone: it takes minutes
 
 Ctrl-C prints what was measured until then. Close what else is busy on the machine
 first, and read the spread before the figure.`,
@@ -63,12 +66,13 @@ first, and read the spread before the figure.`,
   annals bench --dir /var/lib/annals               measure that disk
   annals bench -o json > today.json                keep every round's figures
   annals bench -o json | jq -r '.measures[] | [.name, .median, .unit] | @tsv'
+  annals bench --mode hostile --rounds 5           what an attack does to who records
   annals bench --mode ndjson --cpuprofile cpu.out && go tool pprof -top cpu.out`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return a.runBench(cmd.Context(), o) },
 	}
 	var modes []string
-	for _, m := range bench.Modes() {
+	for _, m := range bench.Usual() {
 		modes = append(modes, string(m))
 	}
 	f := cmd.Flags()
@@ -78,7 +82,17 @@ first, and read the spread before the figure.`,
 	f.StringVar(&o.dir, "dir", "", "a `DIR` on the disk to measure (default: the temporary folder)")
 	f.StringVar(&o.profile, "cpuprofile", "", "write a processor profile of the rounds to a `FILE`, for go tool pprof")
 	f.StringVarP(&o.output, "output", "o", "table", "table or json")
+	cmd.AddCommand(a.benchAttack())
 	return cmd
+}
+
+// benchAttack is the process that mode hostile attacks from.
+func (a *app) benchAttack() *cobra.Command {
+	return &cobra.Command{
+		Use: "attack", Hidden: true, Args: cobra.NoArgs,
+		Short: "Attack as the orders say that are read from standard input",
+		RunE:  func(cmd *cobra.Command, _ []string) error { return bench.Attack(cmd.Context(), a.in, a.out) },
+	}
 }
 
 // benchModes takes the modes that were asked for.

@@ -9,6 +9,7 @@ import (
 
 	"annals/cmd/annals/internal/client"
 	"annals/cmd/annals/internal/control"
+	"annals/cmd/annals/internal/proposal"
 	"annals/ledger/chain"
 
 	"github.com/spf13/cobra"
@@ -22,8 +23,9 @@ type eraseFlags struct {
 	keys                  []string
 	conflicts, amendments bool
 	dryRun, yes           bool
-	parsedReason          chain.EraseReason
-	question              url.Values
+	proposeFlags
+	parsedReason chain.EraseReason
+	question     url.Values
 }
 
 func (a *app) erase() *cobra.Command {
@@ -36,11 +38,14 @@ did or that concern an object. Their entries stay, and every proof over them; wh
 published goes, from the ledger, the indexes and the stream, with its duplicates. It
 can't be taken back, and backups are for you to erase.
 
-It shows first what would go. The statement is signed here, with the operator's key
-from --data or --key, or with the erasers' once the ledger has any, and the key is not
-sent. --by and --note are kept beside the statement's entry and may be erased too.`,
+It shows first what would go, in how many statements, and what a hold keeps. The
+statement is signed here, with the operator's key from --data or --key, or with the
+erasers' once the ledger has any, and the key is not sent. Where several have to sign,
+each at their own place, --propose writes what is to be signed into a file.
+--by and --note are kept beside the statement's entry and may be erased too.`,
 		Example: `  annals erase --workspace ws_7 --user usr_dana --reason request --by Erin --dry-run
   annals erase --workspace ws_7 --user usr_dana --reason request --by Erin --note "ticket 12" --yes
+  annals erase --workspace ws_7 --user usr_dana --reason request --by Erin --propose request.json
   annals erase --workspace ws_7 --record 01KDYTTY4J0000000000000007 --reason secret --by Erin --with-conflicts --yes`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -65,6 +70,7 @@ sent. --by and --note are kept beside the statement's entry and may be erased to
 	fl.BoolVar(&f.amendments, "with-amendments", false, "take along records that amend them")
 	fl.BoolVar(&f.dryRun, "dry-run", false, "show what would go, and do nothing")
 	fl.BoolVar(&f.yes, "yes", false, "do it")
+	f.proposeFlags.add(cmd)
 	return cmd
 }
 
@@ -105,7 +111,7 @@ func (f *eraseFlags) check(data bool) (err error) {
 	if f.parsedReason, err = chain.ParseEraseReason(f.reason); err != nil {
 		return usagef("--reason is one of request, order, mistake, secret and contract")
 	}
-	return nil
+	return f.proposeFlags.check(f.yes, f.dryRun, f.keys)
 }
 
 func (a *app) runErase(ctx context.Context, f *eraseFlags) error {
@@ -125,27 +131,38 @@ func (a *app) runErase(ctx context.Context, f *eraseFlags) error {
 	fmt.Fprintf(a.out, "ledger   %s, %d entries\nwould go %s and %s of %s: %s, %s, %s\n", at.Ledger, s.Size,
 		entries(total), plural(s.Duplicates, "duplicate"), f.workspace,
 		plural(s.Records, "record"), plural(s.Conflicts, "conflict"), plural(s.Rejections, "rejection"))
-	switch {
-	case total == 0:
+	if total == 0 {
 		return errors.New("there is nothing to erase; what was erased before is not counted")
+	}
+	role, err := chain.ParseRole(s.Role)
+	if err != nil {
+		return err
+	}
+	fmt.Fprintf(a.out, "needs    %s, signed by %s of the role %s\n", plural(uint64(len(s.Parts)), "statement"), plural(uint64(s.Needed), "key"), role)
+	held := a.refusedByHolds(ctx, c, f.workspace, s.Ranges())
+	var refuses *heldError
+	switch {
+	case f.dryRun && errors.As(held, &refuses):
+		_, err = fmt.Fprintf(a.out, "signed   nothing; the ledger would refuse it: `annals hold list --workspace %s` shows what has to be released first\n", f.workspace)
+		return err
+	case held != nil:
+		return held
+	case f.file != "":
+		return a.proposeErase(ctx, c, f, s)
 	case !f.yes:
 		if _, err := fmt.Fprintln(a.out, "signed   nothing; with --yes they are erased for good"); err != nil || f.dryRun {
 			return err
 		}
 		return errors.New("nothing was erased: look at what would go, and run it again with --yes")
 	}
-	role, err := chain.ParseRole(s.Role)
-	if err != nil {
-		return err
-	}
 	signers, err := signersOf(f.data, f.keys, role)
 	if err != nil {
 		return err
 	}
-	words := "by " + f.by
-	if f.note != "" {
-		words += "\n" + f.note
+	if len(signers[0]) < s.Needed {
+		return fmt.Errorf("%d keys of the role %s have to sign, and here %s; name them all with --key, or have each sign at their own place: --propose FILE", s.Needed, role, signs(len(signers[0])))
 	}
+	words := f.words()
 	for part := range s.Parts {
 		e, err := s.Part(part, f.parsedReason)
 		if err != nil {
@@ -165,6 +182,38 @@ func (a *app) runErase(ctx context.Context, f *eraseFlags) error {
 		fmt.Fprintf(a.out, "erased   %s by message %d, %s\n", entries(e.Count()), answer.Sequence, where)
 	}
 	return a.saidErased(ctx, c)
+}
+
+// words are kept beside the statement's entry.
+func (f *eraseFlags) words() string {
+	if f.note == "" {
+		return "by " + f.by
+	}
+	return "by " + f.by + "\n" + f.note
+}
+
+// signs says how many sign.
+func signs(n int) string {
+	if n == 1 {
+		return "1 does"
+	}
+	return fmt.Sprintf("%d do", n)
+}
+
+// proposeErase writes all parts of an erasure into a file.
+func (a *app) proposeErase(ctx context.Context, c *client.Client, f *eraseFlags, s *control.Selection) error {
+	var seals []sealer
+	for part := range s.Parts {
+		e, err := s.Part(part, f.parsedReason)
+		if err != nil {
+			return err
+		}
+		seals = append(seals, func(at *control.Standing, signers ...chain.Signer) []byte {
+			return control.SealErase(at, s, e, f.words(), signers...)
+		})
+	}
+	told := proposal.Told{Workspace: f.workspace, Select: f.question.Encode(), Words: f.words()}
+	return a.propose(ctx, c, &f.proposeFlags, told, seals...)
 }
 
 // saidErased says what is not complete yet.

@@ -9,6 +9,7 @@ import (
 	"annals/cmd/annals/internal/client"
 	"annals/cmd/annals/internal/control"
 	"annals/cmd/annals/internal/evidence"
+	"annals/cmd/annals/internal/proposal"
 	"annals/ledger/chain"
 
 	"github.com/spf13/cobra"
@@ -19,6 +20,7 @@ type governFlags struct {
 	url, data, workspace, by, note string
 	keys                           []string
 	dryRun, yes                    bool
+	proposeFlags
 }
 
 func (f *governFlags) add(a *app, cmd *cobra.Command) {
@@ -31,6 +33,7 @@ func (f *governFlags) add(a *app, cmd *cobra.Command) {
 	fl.StringVar(&f.note, "note", "", "why, in words: `TEXT`")
 	fl.BoolVar(&f.dryRun, "dry-run", false, "show what it would mean, and sign nothing")
 	fl.BoolVar(&f.yes, "yes", false, "do it")
+	f.proposeFlags.add(cmd)
 }
 
 // check says what is missing or does not go together.
@@ -43,7 +46,7 @@ func (f *governFlags) check(data bool) error {
 	case len(f.keys) > 0 && data:
 		return usagef("--key is the key itself, --data the folder that it is in; give one of them")
 	}
-	return nil
+	return f.proposeFlags.check(f.yes, f.dryRun, f.keys)
 }
 
 // words are kept beside the statement's entry.
@@ -54,9 +57,17 @@ func (f *governFlags) words() string {
 	return "by " + f.by + "\n" + f.note
 }
 
+// told is what a proposal says of the statement besides.
+func (f *governFlags) told(question url.Values) proposal.Told {
+	return proposal.Told{Workspace: f.workspace, Select: question.Encode(), Words: f.words()}
+}
+
 // sign signs and submits a statement in a role, anew where another control message came
-// first. Without --yes it signs nothing.
-func (a *app) sign(ctx context.Context, c *client.Client, f *governFlags, role chain.Role, seal func(at *control.Standing, signers ...chain.Signer) []byte) error {
+// first; or proposes it. Without --yes it signs nothing.
+func (a *app) sign(ctx context.Context, c *client.Client, f *governFlags, role chain.Role, seal sealer) error {
+	if f.file != "" {
+		return a.propose(ctx, c, &f.proposeFlags, f.told(nil), seal)
+	}
 	if !f.yes {
 		if _, err := fmt.Fprintln(a.out, "signed   nothing; with --yes it is"); err != nil || f.dryRun {
 			return err

@@ -111,6 +111,7 @@ func (a *app) runPlace(ctx context.Context, f *holdFlags, question url.Values) e
 	if len(s.Parts) == 0 {
 		return errors.New("there is nothing to hold; what was erased before can't be kept any more")
 	}
+	var seals []sealer
 	for part := range s.Parts {
 		h := chain.Hold{Workspace: s.Tag, Leaves: s.Parts[part].Leaves}
 		n := uint64(0)
@@ -121,13 +122,20 @@ func (a *app) runPlace(ctx context.Context, f *holdFlags, question url.Values) e
 		if _, err := fmt.Fprintf(a.out, "held     %s of %s\n", entries(n), f.workspace); err != nil {
 			return err
 		}
-		if err := a.sign(ctx, c, &f.governFlags, chain.RoleOperator, func(at *control.Standing, signers ...chain.Signer) []byte {
+		seals = append(seals, func(at *control.Standing, signers ...chain.Signer) []byte {
 			return chain.SealHold(at.Ledger, at.Control, s.Size, s.Root, h, f.words(), signers...)
-		}); err != nil {
+		})
+		if f.file != "" {
+			continue // all of them go into one file
+		}
+		if err := a.sign(ctx, c, &f.governFlags, chain.RoleOperator, seals[part]); err != nil {
 			return fmt.Errorf("part %d of %d: %w", part+1, len(s.Parts), err)
 		}
 	}
-	return nil
+	if f.file == "" {
+		return nil
+	}
+	return a.propose(ctx, c, &f.proposeFlags, f.told(question), seals...)
 }
 
 func (a *app) holdRelease() *cobra.Command {

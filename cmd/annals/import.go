@@ -1,10 +1,10 @@
 package main
 
 import (
-	"context"
 	"fmt"
 	"os"
 	"strings"
+	"time"
 
 	"annals/activity"
 	"annals/cmd/annals/internal/imports"
@@ -14,7 +14,8 @@ import (
 
 // importing is what the import command was told.
 type importing struct {
-	url, workspace, format, mapping, report string
+	recording
+	workspace, format, mapping, report, zone string
 }
 
 func (a *app) imports() *cobra.Command {
@@ -34,20 +35,24 @@ its SHA-256 and counts).
 
 What was refused stands in --report, a JSON line each, with its place, why, and its
 bytes; so do conflicts and what got no answer. Exits with 1 if anything of any file is
-not in the ledger.`,
+not in the ledger.
+
+With --nats or --context it asks by requests over NATS instead, as annals publish does.`,
 		Example: `  annals import --format cloudtrail --workspace ws_7 ./AWSLogs
   annals import --format csv --mapping crm.yaml --workspace ws_7 crm-2026-03.csv
+  annals import --nats nats://127.0.0.1:4222 --format user_activity --workspace ws_7 activity.json
   zcat audit.ocsf.gz | annals import --format ocsf --workspace ws_7 -`,
 		Args: cobra.MinimumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return a.runImport(cmd.Context(), args, &o)
+			return a.runImport(cmd, args, &o)
 		},
 	}
-	a.urlFlag(cmd, &o.url)
+	a.recordingFlags(cmd, &o.recording)
 	f := cmd.Flags()
 	f.StringVar(&o.workspace, "workspace", "", "the workspace to record in")
 	f.StringVar(&o.format, "format", "", "what the files are: "+formatNames())
 	f.StringVar(&o.mapping, "mapping", "", "a `FILE` that says which columns of a CSV file become which members of a record (docs/import.md)")
+	f.StringVar(&o.zone, "zone", "", "the IANA `NAME` of the time zone of dates and times in user_activity_log that name none; UTC unless given")
 	f.StringVar(&o.report, "report", "annals-import.jsonl", "the `FILE` that is written with what was refused and why; - for standard error")
 	return cmd
 }
@@ -98,8 +103,27 @@ func (o *importing) check() (format imports.Format, mapping *imports.Mapping, er
 	return format, mapping, nil
 }
 
-func (a *app) runImport(ctx context.Context, args []string, o *importing) (err error) {
+// inZone reads --zone, nil where it isn't given.
+func (o *importing) inZone(format *imports.Format) (*time.Location, error) {
+	if o.zone == "" {
+		return nil, nil
+	}
+	if !format.Zoned() {
+		return nil, usagef("--zone is for user_activity_log; times of %s say their zone, or are UTC", format.Name)
+	}
+	zone, err := time.LoadLocation(o.zone)
+	if err != nil || o.zone == "Local" {
+		return nil, usagef("--zone: %q is no time zone; one looks like Europe/Berlin or UTC", o.zone)
+	}
+	return zone, nil
+}
+
+func (a *app) runImport(cmd *cobra.Command, args []string, o *importing) (err error) {
 	format, mapping, err := o.check()
+	if err != nil {
+		return err
+	}
+	zone, err := o.inZone(&format)
 	if err != nil {
 		return err
 	}
@@ -107,10 +131,11 @@ func (a *app) runImport(ctx context.Context, args []string, o *importing) (err e
 	if err != nil {
 		return err
 	}
-	c, err := a.serverAt(o.url)
+	c, done, err := a.recorder(cmd, &o.recording)
 	if err != nil {
 		return err
 	}
+	defer done()
 	report, name := a.err, "standard error"
 	if o.report != "-" {
 		f, err := os.Create(o.report)
@@ -125,8 +150,8 @@ func (a *app) runImport(ctx context.Context, args []string, o *importing) (err e
 		report, name = f, o.report
 	}
 	bar := a.progress(total, "importing", true)
-	summary, err := imports.Run(ctx, files, passed, imports.Options{
-		Client: c, Workspace: o.workspace, Format: format, Mapping: mapping, Report: report,
+	summary, err := imports.Run(cmd.Context(), files, passed, imports.Options{
+		Client: c, Workspace: o.workspace, Format: format, Mapping: mapping, Zone: zone, Report: report,
 		Progress: func(n int) { _ = bar.Add(n) },
 	})
 	_ = bar.Finish()

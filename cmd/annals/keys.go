@@ -23,16 +23,19 @@ import (
 func (a *app) keys() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "keys",
-		Short: "The ledger's keys: print, list, rotate, revoke",
+		Short: "The ledger's keys: print, list, make, add, rotate, revoke",
 		Long: `What the ledger signs by. An auditor needs the key that "keys public" prints, and
-nothing else; after a change of keys an old one still leads to the new one.`,
+nothing else; after a change of keys an old one still leads to the new one.
+
+People hold keys as well: "keys new" makes one, "keys add" has the ledger name it, and
+"keys threshold" says how many of a role have to sign together.`,
 		Example: `  annals keys public --data ./annals-data
   annals keys list --url http://127.0.0.1:8080
   annals keys rotate --data ./annals-data --role checkpoint`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
-	for _, sub := range []*cobra.Command{a.keysPublic(), a.keysList(), a.keysRotate(), a.keysRevoke()} {
+	for _, sub := range []*cobra.Command{a.keysPublic(), a.keysList(), a.keysNew(), a.keysAdd(), a.keysThreshold(), a.keysRotate(), a.keysRevoke()} {
 		sub.Args = a.arguments(sub.Args)
 		cmd.AddCommand(sub)
 	}
@@ -108,13 +111,14 @@ func lastSigned(data string) (*keys.Folder, proof.Checkpoint, error) {
 }
 
 func (a *app) keysList() *cobra.Command {
-	var data, url string
+	var data, url, names string
 	cmd := &cobra.Command{
 		Use:   "list",
 		Short: "List the ledger's keys",
 		Long: `List the private keys that a data folder holds (--data), or every key that the
-ledger of a running server ever named, with the sizes that each is in force for
-(--url).`,
+ledger of a running server ever named, with the sizes that each is in force for, and
+how many of a role have to sign (--url). What a key is called is in no ledger: it is in
+keys/names.json of the data folder where it was added, or in --names.`,
 		Example: `  annals keys list --data ./annals-data
   annals keys list --url http://127.0.0.1:8080`,
 		Args: cobra.NoArgs,
@@ -124,13 +128,14 @@ ledger of a running server ever named, with the sizes that each is in force for
 			case here && there:
 				return usagef("--data lists a folder's private keys, --url a ledger's public ones; give one of them")
 			case there, !here && url != "": // the environment's
-				return a.listNamed(cmd, url)
+				return a.listNamed(cmd, url, data, names)
 			}
 			return a.listHeld(data)
 		},
 	}
 	dataFlag(cmd, &data)
 	cmd.Flags().StringVar(&url, "url", "", "the `URL` of a running server, instead of --data")
+	namesFlag(cmd, &names)
 	a.tokenFlag(cmd)
 	return cmd
 }
@@ -155,7 +160,11 @@ func (a *app) listHeld(data string) error {
 }
 
 // listNamed lists what a ledger names.
-func (a *app) listNamed(cmd *cobra.Command, url string) error {
+func (a *app) listNamed(cmd *cobra.Command, url, data, file string) error {
+	names, err := namedKeys(file, data)
+	if err != nil {
+		return err
+	}
 	c, err := a.serverAt(url)
 	if err != nil {
 		return err
@@ -164,8 +173,12 @@ func (a *app) listNamed(cmd *cobra.Command, url string) error {
 	if err != nil {
 		return err
 	}
+	roster, err := history.Roster()
+	if err != nil {
+		return err
+	}
 	w := tabwriter.NewWriter(a.out, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(w, "roles\tfrom size\tbelow size\tid\tverifier key")
+	fmt.Fprintln(w, "roles\tfrom size\tbelow size\tid\tverifier key\tname")
 	for _, k := range history.Keys {
 		to := "-"
 		if k.To != nil {
@@ -175,9 +188,12 @@ func (a *app) listNamed(cmd *cobra.Command, url string) error {
 		if k.Algorithm == chain.AlgorithmMLDSA44 {
 			vkey = "ML-DSA-44" // some 1,800 characters
 		}
-		fmt.Fprintf(w, "%s\t%d\t%s\t%s\t%s\n", strings.Join(k.Roles, ","), k.From, to, k.ID, vkey)
+		fmt.Fprintf(w, "%s\t%d\t%s\t%s\t%s\t%s\n", strings.Join(k.Roles, ","), k.From, to, k.ID, vkey, cmp.Or(names[k.ID], "-"))
 	}
-	return w.Flush()
+	if err := w.Flush(); err != nil {
+		return err
+	}
+	return a.listThresholds(roster)
 }
 
 // changeFlags are those of a change of keys.
@@ -224,7 +240,7 @@ again.`,
 			r, err := chain.ParseRole(role)
 			switch {
 			case err != nil || r == chain.RoleRoot || r == chain.RoleEraser:
-				return usagef("--role is checkpoint, ledger, heads or operator, not %q", role)
+				return usagef("--role is checkpoint, ledger, heads or operator, not %q: the key of a %s is held by a person, who makes the next one with annals keys new; annals keys add names it, annals keys revoke takes the old one out", role, cmp.Or(role, "role"))
 			case mldsa && r != chain.RoleCheckpoint:
 				return usagef("--mldsa is for --role checkpoint: no other key can be of ML-DSA-44")
 			}
@@ -251,6 +267,7 @@ again.`,
 
 func (a *app) keysRevoke() *cobra.Command {
 	var f changeFlags
+	var outside outsideFlags
 	var key, role string
 	cmd := &cobra.Command{
 		Use:   "revoke",
@@ -258,9 +275,14 @@ func (a *app) keysRevoke() *cobra.Command {
 		Long: `Take a key out of force that is lost, or that somebody else may have: the root key
 alone signs the change, and another key takes the place. Whoever knows the revoked
 key only is told of the others by the root key, and by nothing that the revoked one
-signs. Give auditors the new key.`,
+signs. Give auditors the new key.
+
+For a key that the server holds, this makes the next. For one that a person holds, such
+as an eraser's, --public names the next, if there is one; and --threshold says how many
+of the role have to sign from then on. No role is left with fewer keys than have to sign.`,
 		Example: `  annals keys list --url http://127.0.0.1:8080
-  annals keys revoke --key 7d1f… --root-key /media/usb/root --why "laptop stolen"`,
+  annals keys revoke --key 7d1f… --root-key /media/usb/root --why "laptop stolen"
+  annals keys revoke --key 7d1f… --public erin-2.key.pub --root-key /media/usb/root`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if key == "" {
@@ -269,6 +291,9 @@ signs. Give auditors the new key.`,
 			id, err := succession.ParseID(key)
 			if err != nil {
 				return usagef("--key: %w", err)
+			}
+			if ok, err := a.revokeOutside(cmd, &f, &outside, id); ok || err != nil {
+				return err
 			}
 			r := chain.Role(0)
 			if role != "" {
@@ -289,6 +314,7 @@ signs. Give auditors the new key.`,
 	}
 	f.add(a, cmd)
 	cmd.Flags().StringVar(&key, "key", "", "the `ID` of the key, 64 hexadecimal digits")
+	outside.add(cmd, "the public key that takes the place, a `FILE` or base64, where a person holds it")
 	cmd.Flags().StringVar(&role, "role", "", "the key's `ROLE`, where the server doesn't list it: it was lost before a checkpoint covered it")
 	return cmd
 }
@@ -298,6 +324,9 @@ func (a *app) changed(what string, c *succession.Change) error {
 	var b strings.Builder
 	for _, id := range c.Removed {
 		fmt.Fprintf(&b, "%s  %s\n", what, id)
+	}
+	for _, id := range c.Named {
+		fmt.Fprintf(&b, "in force %s\n", id)
 	}
 	if c.Added != nil {
 		fmt.Fprintf(&b, "in force %s, in %s\n", c.Added.Key().ID(), c.Added.File)

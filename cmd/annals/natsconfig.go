@@ -2,7 +2,6 @@ package main
 
 import (
 	"fmt"
-	"path/filepath"
 	"strings"
 
 	"annals/cmd/annals/internal/natsconfig"
@@ -34,12 +33,21 @@ business with and nothing else, and a seed (nkey) for each.
   system         watches the servers
   door, anchor, anchor-owner   with --door and --anchor-bucket
 
+With --operator-mode the accounts are JWTs that an operator signs, for servers in
+operator mode, and the users have credentials:
+
+  creds/*.creds  annals serve --creds, nats --creds; mode 0600
+  authority/     the seeds of the operator and the accounts. No server needs them: keep
+                 them where you keep private keys
+
 It may be run again, to add somebody: seeds that are there stay as they are. Without
 its file somebody gets a new seed, and the old one is good for nothing once the servers
 have taken the new configuration over (nats-server --signal reload).`,
 		Example: `  annals nats-config --out ./nats --workspace ws_7,ws_12 --tls-cert cert.pem --tls-key key.pem
   annals nats-config --out ./nats --cluster n1=10.0.0.1:6222,n2=10.0.0.2:6222,n3=10.0.0.3:6222 --replica b,c
   annals serve --nats tls://10.0.0.1:4222,tls://10.0.0.2:4222 --nkey ./nats/nkeys/ledger.nk --stream-replicas 3
+  annals nats-config --out ./nats --operator-mode --workspace ws_7 --tls-cert cert.pem --tls-key key.pem
+  annals serve --nats tls://10.0.0.1:4222 --creds ./nats/creds/ledger.creds
   annals serve --nats-listen 0.0.0.0:4222 --nats-accounts ./nats --nats-tls-cert cert.pem --nats-tls-key key.pem`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -67,7 +75,7 @@ have taken the new configuration over (nats-server --signal reload).`,
 				fmt.Fprintln(a.out, "wrote ", path)
 			}
 			for _, name := range written.Seeds {
-				fmt.Fprintln(a.out, "seed  ", natsconfig.SeedFile(filepath.Clean(o.Dir), name))
+				fmt.Fprintln(a.out, "secret", o.SecretFile(name))
 			}
 			if o.Cert == "" {
 				fmt.Fprintln(a.err, "annals: without --tls-cert what is recorded travels in the clear")
@@ -90,6 +98,7 @@ have taken the new configuration over (nats-server --signal reload).`,
 	fl.StringVar(&o.CA, "tls-ca", "", "the `FILE` of who signed the certificates that a cluster's servers show each other")
 	fl.StringSliceVar(&o.Workspaces, "workspace", nil, "`WORKSPACES` with a producer of their own, in an account that reaches nothing else")
 	fl.StringSliceVar(&o.Replicas, "replica", nil, "the `NAMES` of further ledgers that fold the stream")
+	fl.BoolVar(&o.Operator, "operator-mode", false, "JWTs instead of accounts in the servers' own language, and credentials instead of seeds")
 	fl.BoolVar(&o.Door, "door", false, "somebody who vouches for others' records, without being the ledger")
 	fl.StringVar(&o.Mirror, "mirror", "", "a `STREAM` in the ledger's account that mirrors the log")
 	fl.StringVar(&o.AnchorBucket, "anchor-bucket", "", "an account for heads kept outside, with this `BUCKET`")

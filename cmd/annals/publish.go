@@ -13,7 +13,8 @@ import (
 )
 
 func (a *app) publish() *cobra.Command {
-	var url, workspace string
+	var r recording
+	var workspace string
 	cmd := &cobra.Command{
 		Use:   "publish FILE|-",
 		Short: "Record a file of JSON lines",
@@ -26,24 +27,30 @@ recorded, duplicates (there already, byte for byte), conflicts (another record h
 the id first; both are kept), rejected and why. Exits with 1 if any line is not in
 the ledger. Publishing a file again does no harm where its records have ids.
 
+With --nats or --context it asks by requests over NATS (annals.api.record) instead, for
+who is let in there and reaches no HTTP. Where the server has access configured it is
+told that a record is in the ledger, not whether another had its id first.
+
 What is rejected is refused before the ledger and leaves no trace in it. A UTF-8 byte
 order mark at the beginning of the file is passed over.`,
 		Example: `  annals publish testdata/activity/apps.jsonl
   annals publish --workspace ws_7 activity.jsonl
+  annals publish --nats nats://127.0.0.1:4222 --workspace ws_7 activity.jsonl
   jq -c '.events[]' export.json | annals publish --workspace ws_7 -`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if workspace != "" && !activity.ValidWorkspace(workspace) {
 				return usagef("--workspace %q is no legal name: it is 1 to %d of A-Z a-z 0-9 _ -, not beginning with _", workspace, activity.MaxWorkspace)
 			}
-			c, err := a.serverAt(url)
+			c, done, err := a.recorder(cmd, &r)
 			if err != nil {
 				return err
 			}
+			defer done()
 			return a.runPublish(cmd.Context(), args[0], upload.Options{Client: c, Workspace: workspace})
 		},
 	}
-	a.urlFlag(cmd, &url)
+	a.recordingFlags(cmd, &r)
 	cmd.Flags().StringVar(&workspace, "workspace", "", "the workspace of all records; one that names another is rejected")
 	return cmd
 }

@@ -39,6 +39,10 @@ type serveFlags struct {
 
 	trim     bool
 	replicas []string
+	zones    zoneFlags
+
+	erasers       []string
+	erasersNeeded int
 }
 
 func (a *app) serve() *cobra.Command {
@@ -94,6 +98,8 @@ it at once, which loses nothing that was acknowledged.`,
 	fl.StringVar(&f.target.Context, "context", "", "`NAME` of a context of the nats command line, for the cluster")
 	fl.IntVar(&f.o.StreamReplicas, "stream-replicas", 0, "how many of the cluster's servers hold the stream, when it has to be made: 1, 3 or 5")
 	fl.StringVar(&f.o.Origin, "origin", "", "the `NAME` of a ledger that has to be made: a URL without scheme, such as example.com/audit; it can't be changed later")
+	fl.StringArrayVar(&f.erasers, "eraser", nil, "a ledger that has to be made names this public key as an eraser's, a `FILE` of annals keys new or base64, so that the server's own keys never erase; may be repeated")
+	fl.IntVar(&f.erasersNeeded, "erasers-needed", 1, "how many of the `KEYS` of --eraser have to sign together")
 	fl.DurationVar(&f.o.Checkpoint, "checkpoint-every", signer.DefaultEvery, "how often a growing ledger gets a signed checkpoint")
 	fl.BoolVar(&f.o.MLDSA, "mldsa", false, "a ledger that has to be made signs its checkpoints by an ML-DSA-44 key too, on a second line")
 	fl.BoolVar(&f.trim, "trim", true, "remove from the stream what is folded, but for the margin; on a cluster only with --replicas")
@@ -118,6 +124,7 @@ it at once, which loses nothing that was acknowledged.`,
 	fl.StringArrayVar(&f.o.Anchors, "anchor", nil, "keep the last signed head elsewhere too: `PLACE` is file:PATH, nats://HOST:PORT/BUCKET or s3://BUCKET/PREFIX; may be given several times")
 	fl.DurationVar(&f.o.AnchorEvery, "anchor-every", anchor.DefaultEvery, "how often a newer head is put into each --anchor")
 	f.stamps.add(fl)
+	f.zones.add(fl)
 	fl.BoolVar(&f.o.NotDurable, "insecure-not-durable", false, "use a cluster that doesn't show that it syncs before it acknowledges")
 	fl.StringVar(&f.logLevel, "log-level", "info", "debug, info, warn or error")
 	fl.StringVar(&f.logFormat, "log-format", "text", "text or json")
@@ -168,6 +175,12 @@ func (a *app) runServe(cmd *cobra.Command, f *serveFlags) error {
 		if err := service.CheckOrigin(f.o.Origin); err != nil {
 			return usagef("--origin: %w", err)
 		}
+	}
+	if f.o.Zones, err = f.zones.wanted(); err != nil {
+		return err
+	}
+	if f.o.Erasers, f.o.ErasersNeeded, err = erasersOf(f.erasers, f.erasersNeeded); err != nil {
+		return err
 	}
 	if f.o.Timestamps, err = f.stamps.wanted(); err != nil {
 		return err

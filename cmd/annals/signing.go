@@ -39,7 +39,11 @@ func signersOf(data string, files []string, role chain.Role) (signers [][]chain.
 		}
 	}
 	if len(signers) == 0 {
-		return nil, fmt.Errorf("%s holds no %s's key; name its file with --key", dir, role)
+		elsewhere := ""
+		if role == chain.RoleEraser {
+			elsewhere = ", or have it signed where the key is: --propose FILE"
+		}
+		return nil, fmt.Errorf("%s holds no %s's key; name its file with --key%s", dir, role, elsewhere)
 	}
 	return signers, nil
 }

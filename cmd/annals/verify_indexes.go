@@ -20,7 +20,7 @@ func checkIndexes(ctx context.Context, data string, src *ledger.Source, r *audit
 		r.Add(nil, proof.Notice{Notice: proof.NoIndexes, Detail: "the indexes were not compared, for the ledger that they follow from is not clean"})
 		return nil
 	}
-	found, size, err := projections.Check(ctx, filepath.Join(data, datadir.Projections), r.Ledger, src.Parsed, r.Entries, projections.CheckOptions{Progress: told})
+	checked, err := projections.Check(ctx, filepath.Join(data, datadir.Projections), r.Ledger, src.Parsed, r.Entries, projections.CheckOptions{Progress: told})
 	switch {
 	case ctx.Err() != nil:
 		return ctx.Err()
@@ -35,17 +35,18 @@ func checkIndexes(ctx context.Context, data string, src *ledger.Source, r *audit
 		return nil
 	}
 	var lies []proof.Found
-	for i := range found {
-		m := &found[i]
+	for i := range checked.Found {
+		m := &checked.Found[i]
 		lies = append(lies, proof.Found{Finding: proof.IndexLies, Index: m.Index, Detail: m.String()})
 	}
 	r.Add(lies)
 	switch {
-	case size < r.Entries:
-		r.Add(nil, proof.Notice{
-			Notice: proof.IndexesBehind, Index: &size,
-			Detail: fmt.Sprintf("the indexes hold %d of %d entries; a server folds the rest when it runs", size, r.Entries),
-		})
+	case checked.Size < r.Entries:
+		detail := fmt.Sprintf("the indexes hold %d of %d entries; a server folds the rest when it runs", checked.Size, r.Entries)
+		if checked.Unfolded {
+			detail += ", and takes out of them what was erased or has expired since, which stands in them until then"
+		}
+		r.Add(nil, proof.Notice{Notice: proof.IndexesBehind, Index: &checked.Size, Detail: detail})
 	case len(lies) == 0:
 		r.Sentence += "; the indexes follow from them"
 	}

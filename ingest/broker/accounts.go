@@ -41,6 +41,8 @@ func optionsOf(file string) (*server.Options, error) {
 		return nil, fmt.Errorf("%w: %s: %w", ErrAccounts, file, err)
 	}
 	switch {
+	case len(o.TrustedOperators) > 0:
+		return nil, fmt.Errorf("%w: %s is for servers in operator mode, which the embedded one is not; write it without --operator-mode", ErrAccounts, file)
 	case o.NoAuthUser != "":
 		return nil, fmt.Errorf("%w: %s has no_auth_user, by which everybody gets in", ErrAccounts, file)
 	case len(o.Nkeys) == 0:

@@ -41,6 +41,10 @@ const ServiceName = "annals"
 type ServiceOptions struct {
 	// Options are a door's. Publish publishes under `activity.`: see [Serve].
 	Options
+	// PublishEvent publishes a CloudEvent under `activity.` as it came, with the headers
+	// that say what it is, in a message of its own, and returns when the stream has it; see
+	// [ingest.PublishMessage]. nil: no event is taken.
+	PublishEvent func(ctx context.Context, workspace string, header nats.Header, body []byte) (ingest.Ack, error)
 	// Tag gives a workspace's tag.
 	Tag func(workspace string) chain.Hash
 	// Absent is what the errors of Get and Await wrap when there is no such entry.
@@ -215,7 +219,8 @@ func workspaceOf(r micro.Request, subject string) (string, error) {
 	return workspace, legal(workspace)
 }
 
-// post records the one record that a request is.
+// post records the record that a request is, or the records that it has, one a line
+// (Content-Type: application/x-ndjson).
 func (s *Service) post(ctx context.Context, r micro.Request) ([]byte, string, error) {
 	workspace, err := workspaceOf(r, SubjectRecord)
 	if err != nil {
@@ -229,21 +234,64 @@ func (s *Service) post(ctx context.Context, r micro.Request) ([]byte, string, er
 			}
 		}
 	}
+	answer := func(b *batch) ([]byte, string, error) {
+		if s.o.OnlyKnown {
+			untell(b.items, wants)
+		}
+		body, err := json.Marshal(Answer{b.items})
+		return body, mediaJSON, err
+	}
+	if header := nats.Header(r.Headers()); eventful(header) {
+		batch, err := s.event(ctx, workspace, header, r.Data(), wants)
+		if err != nil {
+			return nil, "", err
+		}
+		return answer(batch)
+	}
+	asItIs := func(body []byte, keys *activity.Keys) ([]byte, string) { return body, strings.Clone(keys.ID) }
+	if media := nats.Header(r.Headers()).Values("Content-Type"); len(media) == 1 && media[0] == mediaNDJSON {
+		bodies, err := s.lines(workspace, r.Data(), wants)
+		if err != nil {
+			return nil, "", err
+		}
+		batch := newBatch(workspace, bodies, false, asItIs)
+		s.strict(batch, bodies, false)
+		if err := s.record(ctx, batch, false, wants); err != nil {
+			return nil, "", err
+		}
+		return answer(batch)
+	}
 	var keys activity.Keys
 	if workspace == "" && activity.Scan(r.Data(), &keys) == nil {
 		workspace = strings.Clone(keys.Workspace) // what is missing is said of the record
 	}
-	asItIs := func(body []byte, keys *activity.Keys) ([]byte, string) { return body, strings.Clone(keys.ID) }
 	batch := newBatch(workspace, [][]byte{r.Data()}, false, asItIs)
 	s.strict(batch, [][]byte{r.Data()}, false)
 	if err := s.record(ctx, batch, true, wants); err != nil {
 		return nil, "", err
 	}
-	if s.o.OnlyKnown {
-		untell(batch.items, wants)
+	return answer(batch)
+}
+
+// MaxRequested bounds the records of one request on [SubjectRecord]: what is answered of
+// them has to fit into a message.
+const MaxRequested = 1000
+
+// lines takes a request apart that has a record a line. All of them are of the workspace
+// that the subject names, and are waited for no longer than until they are recorded:
+// receipts of many would not fit into one message.
+func (s *Service) lines(workspace string, body []byte, wants wants) ([][]byte, error) {
+	switch {
+	case workspace == "":
+		return nil, problem.New("missing_workspace", "name the workspace of the records behind the subject: %s.ws_7", SubjectRecord)
+	case wants.wait != "" && wants.wait != waitRecorded:
+		return nil, problem.New(problem.BadRequest, "receipts are answered one by one: ask for each record, or wait for recorded")
 	}
-	body, err := json.Marshal(Answer{batch.items})
-	return body, mediaJSON, err
+	bodies, err := lines(body)
+	if err == nil && len(bodies) > MaxRequested {
+		err = problem.New(problem.TooManyRecords, "a request may hold %d records; send fewer at once", MaxRequested)
+	}
+	return bodies, err
 }
 
 // untell takes out of an answer what it says of others' records: whether the id was

@@ -199,16 +199,16 @@ func TestEmbedTokensCostTheirMinter(t *testing.T) {
 	}
 	for w, most := range map[Work]int{Tail: 3, Query: 2} {
 		for i := range most {
-			if _, err := g.Begin(embedded(), w); err != nil {
+			if _, err := g.Begin(t.Context(), embedded(), w); err != nil {
 				t.Fatalf("%d of %v: %v", i, w, err)
 			}
 		}
-		if _, err := g.Begin(minter, w); !problem.Is(err, problem.TooManyAtOnce) {
+		if _, err := g.Begin(t.Context(), minter, w); !problem.Is(err, problem.TooManyAtOnce) {
 			t.Errorf("the minter itself, one more of %v: %v", w, err)
 		}
 	}
 	for _, w := range []Work{Tail, Query} {
-		if _, err := g.Begin(embedded(), w); !problem.Is(err, problem.TooManyAtOnce) {
+		if _, err := g.Begin(t.Context(), embedded(), w); !problem.Is(err, problem.TooManyAtOnce) {
 			t.Errorf("another embed token, one more of %v: %v", w, err)
 		}
 	}
@@ -219,7 +219,7 @@ func TestEmbedTokensCostTheirMinter(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := g.Begin(p, Tail); err != nil {
+	if _, err := g.Begin(t.Context(), p, Tail); err != nil {
 		t.Errorf("another token's own: %v", err)
 	}
 }

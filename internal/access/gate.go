@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"net/netip"
 	"strings"
 	"time"
 )
@@ -33,6 +34,11 @@ type Options struct {
 
 	Limits Limits
 
+	// Hold is how long whoever is beyond a limit waits for being told so: who asks again
+	// at once, whatever Retry-After says, can do so as often a second and connection, and
+	// costs as little. 0: they don't wait.
+	Hold time.Duration
+
 	Now func() time.Time // nil: [time.Now]
 }
 
@@ -41,6 +47,7 @@ type Options struct {
 type Gate struct {
 	o            Options
 	limits       *limiter
+	strangers    *limiter // by address: who was not let in
 	certificates certificates
 }
 
@@ -56,18 +63,78 @@ func NewGate(o Options) (*Gate, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Gate{o, newLimiter(o.Limits), known}, nil
+	limits := newLimiter(o.Limits)
+	return &Gate{o, limits, limits.strangers(), known}, nil
 }
 
 // Enter returns who a request comes from, and takes it off what their token may ask.
 // The answer's headers say what is left. The errors are problems: those of
-// [Gate.Authenticate], and [problem.RateLimited].
+// [Gate.Authenticate], and [problem.RateLimited], for addresses too that show nothing but
+// tokens which are not good. A good token gets in whatever else comes from its address: it
+// may be a proxy's.
 func (g *Gate) Enter(w http.ResponseWriter, r *http.Request) (*Principal, error) {
 	p, err := g.Authenticate(r)
-	if err != nil || g == nil {
+	switch {
+	case g == nil:
 		return p, err
+	case err != nil:
+		if beyond := g.strangers.spend(nil, addressOf(r), g.o.Now()); beyond != nil {
+			g.hold(r.Context())
+			return nil, beyond
+		}
+		return nil, err
 	}
-	return p, g.limits.spend(w.Header(), p.payer(), g.o.Now())
+	if err = g.limits.spend(w.Header(), p.payer(), g.o.Now()); err != nil {
+		g.refused(r, p, err)
+		g.hold(r.Context())
+	}
+	return p, err
+}
+
+// CheckURL is [CheckURL] for a request, and tells of one that was refused. What is told
+// of it is to hold nothing of its URL.
+func (g *Gate) CheckURL(r *http.Request) error {
+	err := CheckURL(r.URL)
+	if err != nil {
+		g.refused(r, nil, err)
+	}
+	return err
+}
+
+// refused tells of a request that was not let in.
+func (g *Gate) refused(r *http.Request, who *Principal, why error) {
+	if g != nil && g.o.Refused != nil {
+		g.o.Refused(r, who, why)
+	}
+}
+
+// hold waits before somebody is told that they are beyond a limit.
+func (g *Gate) hold(ctx context.Context) {
+	if g.o.Hold <= 0 {
+		return
+	}
+	t := time.NewTimer(g.o.Hold)
+	defer t.Stop()
+	select {
+	case <-t.C:
+	case <-ctx.Done():
+	}
+}
+
+// addressOf is where a request comes from: of IPv6 the network, of which a machine has
+// all addresses (RFC 6177, 2).
+func addressOf(r *http.Request) string {
+	from, err := netip.ParseAddrPort(r.RemoteAddr)
+	if err != nil {
+		return r.RemoteAddr
+	}
+	address := from.Addr().Unmap().WithZone("")
+	if address.Is6() {
+		if network, err := address.Prefix(64); err == nil {
+			return network.String()
+		}
+	}
+	return address.String()
 }
 
 // Authorize is [Principal.Authorize] for an operation that a request asks for, and
@@ -76,9 +143,9 @@ func (g *Gate) Authorize(r *http.Request, p *Principal, anyOf Scopes, operation,
 	err := p.Authorize(anyOf, workspace)
 	switch {
 	case g == nil:
-	case err != nil && g.o.Refused != nil:
-		g.o.Refused(r, p, err)
-	case err == nil && g.o.Used != nil:
+	case err != nil:
+		g.refused(r, p, err)
+	case g.o.Used != nil:
 		g.o.Used(p, anyOf, operation, workspace)
 	}
 	return err
@@ -86,11 +153,14 @@ func (g *Gate) Authorize(r *http.Request, p *Principal, anyOf Scopes, operation,
 
 // Begin counts work in that a token may have only so much of at once. Whoever began
 // it calls end. The error is a problem: [problem.TooManyAtOnce].
-func (g *Gate) Begin(p *Principal, w Work) (end func(), err error) {
+func (g *Gate) Begin(ctx context.Context, p *Principal, w Work) (end func(), err error) {
 	if g == nil {
 		return func() {}, nil
 	}
-	return g.limits.begin(p.payer(), w, g.o.Now())
+	if end, err = g.limits.begin(p.payer(), w, g.o.Now()); err != nil {
+		g.hold(ctx)
+	}
+	return end, err
 }
 
 // RefusedError says why a token is not good, in words that its holder may read.
@@ -116,9 +186,7 @@ func (g *Gate) Authenticate(r *http.Request) (*Principal, error) {
 	if err == nil {
 		return p, nil
 	}
-	if g.o.Refused != nil {
-		g.o.Refused(r, nil, err)
-	}
+	g.refused(r, nil, err)
 	var refused *RefusedError
 	switch {
 	case errors.Is(err, errNoToken):

@@ -21,11 +21,13 @@ type Limits struct {
 	Queries   int     `json:"queries,omitzero"`             // of a token at once: timelines, counts, chains; 16
 	Overall   int     `json:"queries_overall,omitzero"`     // of all tokens at once; 64
 	Tails     int     `json:"tails,omitzero"`               // live tails of a token at once; 100
+	Refusals  float64 `json:"refusals_per_second,omitzero"` // of an address, for tokens that are not good; 50, and ten times as many saved up
 }
 
 // Check refuses limits that would let nobody in.
 func (l *Limits) Check() error {
-	if l.PerSecond < 0 || math.IsNaN(l.PerSecond) || math.IsInf(l.PerSecond, 0) || l.Burst < 0 || l.Queries < 0 || l.Overall < 0 || l.Tails < 0 {
+	finite := func(f float64) bool { return f >= 0 && !math.IsInf(f, 0) }
+	if !finite(l.PerSecond) || !finite(l.Refusals) || l.Burst < 0 || l.Queries < 0 || l.Overall < 0 || l.Tails < 0 {
 		return fmt.Errorf("limits: each is a number above 0; leave out those that are to be as they are")
 	}
 	return nil
@@ -46,6 +48,9 @@ func (l Limits) filled() Limits {
 	}
 	if l.Tails == 0 {
 		l.Tails = 100
+	}
+	if l.Refusals == 0 {
+		l.Refusals = 50
 	}
 	return l
 }
@@ -72,6 +77,7 @@ func (u *usage) idle(now time.Time) bool {
 // limiter keeps tokens to their limits.
 type limiter struct {
 	o       Limits
+	policy  string // what answers call it
 	mu      sync.Mutex
 	by      map[string]*usage // by [Principal.payer]
 	sweep   int               // how many there may be before those that are idle are forgotten
@@ -82,7 +88,14 @@ type limiter struct {
 const minSweep = 1024
 
 func newLimiter(o Limits) *limiter {
-	return &limiter{o: o.filled(), by: map[string]*usage{}, sweep: minSweep}
+	return &limiter{o: o.filled(), policy: "token", by: map[string]*usage{}, sweep: minSweep}
+}
+
+// strangers keeps addresses to what they may show of tokens that are not good.
+func (l *limiter) strangers() *limiter {
+	s := newLimiter(Limits{PerSecond: l.o.Refusals, Burst: max(1, int(10*l.o.Refusals))})
+	s.policy = "address"
+	return s
 }
 
 // of finds a token's usage. Call it with l.mu held.
@@ -104,7 +117,7 @@ func (l *limiter) of(id string, now time.Time) *usage {
 }
 
 // spend takes a request off what a token may ask, and says in the headers what is
-// left (draft-ietf-httpapi-ratelimit-headers-10).
+// left (draft-ietf-httpapi-ratelimit-headers-10); without headers in its error alone.
 func (l *limiter) spend(h http.Header, id string, now time.Time) error {
 	l.mu.Lock()
 	u := l.of(id, now)
@@ -112,13 +125,18 @@ func (l *limiter) spend(h http.Header, id string, now time.Time) error {
 	left := max(u.bucket.TokensAt(now), 0)
 	l.mu.Unlock()
 	seconds := func(tokens float64) int { return int(math.Ceil(tokens / l.o.PerSecond)) }
-	h.Set("RateLimit-Policy", fmt.Sprintf(`"token";q=%d;w=%d`, l.o.Burst, seconds(float64(l.o.Burst))))
-	h.Set("RateLimit", fmt.Sprintf(`"token";r=%d;t=%d`, int(left), seconds(float64(l.o.Burst)-left)))
+	if h != nil {
+		h.Set("RateLimit-Policy", fmt.Sprintf("%q;q=%d;w=%d", l.policy, l.o.Burst, seconds(float64(l.o.Burst))))
+		h.Set("RateLimit", fmt.Sprintf("%q;r=%d;t=%d", l.policy, int(left), seconds(float64(l.o.Burst)-left)))
+	}
 	if allowed {
 		return nil
 	}
-	wait := strconv.Itoa(max(1, seconds(1-left)))
-	return problem.New(problem.RateLimited, "").WithHeader("Retry-After", wait)
+	beyond := problem.New(problem.RateLimited, "")
+	if h == nil {
+		beyond = problem.New(problem.RateLimited, "too many tokens that are not good came from this address")
+	}
+	return beyond.WithHeader("Retry-After", strconv.Itoa(max(1, seconds(1-left))))
 }
 
 // begin counts work in, and returns what counts it out.

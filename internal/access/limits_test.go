@@ -1,10 +1,13 @@
 package access
 
 import (
+	"context"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
+	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"annals/internal/problem"
@@ -76,7 +79,7 @@ func TestAtOnce(t *testing.T) {
 	}
 	begin := func(p *Principal, w Work, ok bool) func() {
 		t.Helper()
-		end, err := g.Begin(p, w)
+		end, err := g.Begin(t.Context(), p, w)
 		if ok != (err == nil) || err != nil && !problem.Is(err, problem.TooManyAtOnce) {
 			t.Fatalf("%v", err)
 		}
@@ -130,4 +133,87 @@ func TestLimitsAreChecked(t *testing.T) {
 	if err := (&Limits{PerSecond: 0.5, Tails: 1}).Check(); err != nil {
 		t.Error(err)
 	}
+}
+
+// TestStrangers: an address that shows nothing but tokens which are not good is told so
+// often and no more, and is answered late then. A good token from there gets in, and
+// other addresses are none of its business.
+func TestStrangers(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := mustBook(t, &disk{})
+		_, token := add(t, b, "one", "*")
+		g := mustGate(t, Options{Keys: b, Limits: Limits{Refusals: 0.5}, Hold: time.Second, Now: func() time.Time { return now }})
+		ask := func(token, from string) (*problem.Problem, time.Duration) {
+			began := time.Now()
+			_, err := g.Enter(httptest.NewRecorder(), &http.Request{RemoteAddr: from, Header: http.Header{"Authorization": {"Bearer " + token}}})
+			return problem.As(err), time.Since(began)
+		}
+		for from, others := range map[string][]string{
+			"192.0.2.1:1":        {"192.0.2.2:1"},
+			"[2001:db8::1]:7":    {"[2001:db8:0:1::1]:7"},
+			"[::ffff:9.9.9.9]:7": {"8.8.8.8:7", "[2001:db8:0:2::1]:7"},
+		} {
+			for range 5 {
+				if p, took := ask("ann_x", from); p.Status != http.StatusUnauthorized || took != 0 {
+					t.Fatalf("%s: %v after %v", from, p, took)
+				}
+			}
+			if p, took := ask("ann_x", from); p.Code != problem.RateLimited || p.GetHeaders().Get("Retry-After") != "2" || took != time.Second {
+				t.Errorf("%s: %v %v after %v", from, p, p.GetHeaders(), took)
+			}
+			w := httptest.NewRecorder()
+			if _, err := g.Enter(w, &http.Request{RemoteAddr: from, Header: http.Header{"Authorization": {"Bearer " + token}}}); err != nil || !strings.HasPrefix(w.Header().Get("RateLimit"), `"token"`) {
+				t.Errorf("a good token from %s: %v %v", from, err, w.Header())
+			}
+			for _, other := range others {
+				if p, _ := ask("ann_x", other); p.Status != http.StatusUnauthorized {
+					t.Errorf("from %s: %v", other, p)
+				}
+			}
+		}
+		// All addresses of an IPv6 network are one.
+		for i := range 5 {
+			ask("ann_x", fmt.Sprintf("[2001:db8:0:9::%d]:7", i))
+		}
+		if p, _ := ask("ann_x", "[2001:db8:0:9:1:2:3:4]:7"); p.Code != problem.RateLimited {
+			t.Errorf("%v", p)
+		}
+	})
+}
+
+// TestRefusedLate: whoever is beyond a limit of their own is answered late, and not at
+// all where they have gone.
+func TestRefusedLate(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := mustBook(t, &disk{})
+		_, token := add(t, b, "one", "*")
+		g := mustGate(t, Options{Keys: b, Limits: Limits{PerSecond: 1, Burst: 1, Queries: 1}, Hold: time.Second, Now: func() time.Time { return now }})
+		enter := func(ctx context.Context) (*Principal, time.Duration, error) {
+			began := time.Now()
+			r := &http.Request{Header: http.Header{"Authorization": {"Bearer " + token}}}
+			p, err := g.Enter(httptest.NewRecorder(), r.WithContext(ctx))
+			return p, time.Since(began), err
+		}
+		p, took, err := enter(t.Context())
+		if err != nil || took != 0 {
+			t.Fatal(err, took)
+		}
+		if _, took, err = enter(t.Context()); !problem.Is(err, problem.RateLimited) || took != time.Second {
+			t.Errorf("%v after %v", err, took)
+		}
+		ctx, cancel := context.WithTimeout(t.Context(), time.Millisecond)
+		defer cancel()
+		if _, took, err = enter(ctx); !problem.Is(err, problem.RateLimited) || took != time.Millisecond {
+			t.Errorf("%v after %v", err, took)
+		}
+		end, err := g.Begin(t.Context(), p, Query)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer end()
+		began := time.Now()
+		if _, err := g.Begin(t.Context(), p, Query); !problem.Is(err, problem.TooManyAtOnce) || time.Since(began) != time.Second {
+			t.Errorf("%v after %v", err, time.Since(began))
+		}
+	})
 }

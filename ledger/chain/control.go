@@ -150,18 +150,12 @@ type frame struct {
 // the part that stays out of the entry: a seed, the workspace key.
 func SealControl(s Statement, private []byte, signers ...Signer) []byte {
 	statement := s.Append(nil)
-	b := []byte{1}
-	b = be32(b, len(statement))
-	b = append(b, statement...)
-	b = append(b, byte(len(signers)))
-	for _, signer := range signers {
+	signatures := make([]Signature, len(signers))
+	for i, signer := range signers {
 		sig := signer.sign(statement)
-		b = append(b, sig.key[:]...)
-		b = be16(b, len(sig.bytes))
-		b = append(b, sig.bytes...)
+		signatures[i] = Signature{Key: sig.key, Bytes: sig.bytes}
 	}
-	b = be32(b, len(private))
-	return append(b, private...)
+	return Assemble(s, private, signatures...)
 }
 
 // parseFrame takes a control message's body apart; its slices alias b.

@@ -53,6 +53,23 @@ func eventOf(as format, headers []string, body []byte) (activity.Event, *activit
 	return activity.Event{}, &activity.Refusal{Code: activity.CodeUnsupportedEvent, Detail: activity.CodeUnsupportedEvent.Advice()}
 }
 
+// EventOf reports whether the body of a message on activity. is an event, by its headers
+// and as [FoldEvents] reads it, and returns the record that it tells, or why it tells
+// none. A door asks it of what it is about to publish.
+func EventOf(header map[string][]string, body []byte) (told []byte, is bool, bad *activity.Refusal) {
+	envelope, within := appendEnvelope(nil, "", header)
+	retained := Payload{Envelope: envelope}
+	as := formatOf(header)
+	switch {
+	case as == aRecord:
+		return nil, false, nil
+	case !within:
+		return nil, true, &activity.Refusal{Code: activity.CodeInvalidEvent, Detail: "the event's headers are too large: " + reasons[CodeHeaders].sentence}
+	}
+	told, bad = toldBy(eventOf(as, retained.Headers(), body))
+	return told, true, bad
+}
+
 // toldBy returns the record that an event tells.
 func toldBy(e activity.Event, bad *activity.Refusal) ([]byte, *activity.Refusal) {
 	if bad != nil {

@@ -105,6 +105,18 @@ func (h *KeyHistory) List() error {
 	return nil
 }
 
+// Roster returns the keys, and how many of each role have to sign, as the entries of
+// genesis and changes make them. Each of these is signed as the rules ask; that they
+// stand in a ledger's tree, and that there are no others, [KeyHistory.Verify] and an
+// audit say.
+func (h *KeyHistory) Roster() (*chain.Roster, error) {
+	w, err := h.walk()
+	if err != nil {
+		return nil, err
+	}
+	return w.roster, nil
+}
+
 // noteType is the signature type of notes by keys of an algorithm.
 func noteType(algorithm uint8) byte {
 	if algorithm == chain.AlgorithmMLDSA44 {

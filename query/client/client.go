@@ -157,5 +157,10 @@ type UnreachedError struct {
 	err    error
 }
 
+// Unreached makes an error of another way to a server than HTTP.
+func Unreached(text string, unsent bool, err error) *UnreachedError {
+	return &UnreachedError{text, unsent, err}
+}
+
 func (e *UnreachedError) Error() string { return e.text }
 func (e *UnreachedError) Unwrap() error { return e.err }

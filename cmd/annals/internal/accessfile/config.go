@@ -1,12 +1,14 @@
 package accessfile
 
 import (
+	"errors"
 	"fmt"
 	"net/http"
 	"os"
 
 	"annals/internal/access"
 	"annals/internal/access/oidc"
+	"annals/query"
 
 	"github.com/go-json-experiment/json"
 )
@@ -17,6 +19,8 @@ type Config struct {
 	// Certificates are the clients' certificates that need no token: --tls-client-ca.
 	Certificates []access.Certificate `json:"certificates,omitzero"`
 	Limits       access.Limits        `json:"limits,omitzero"`
+	// Bounds are what every client has to keep to.
+	Bounds query.Bounds `json:"bounds,omitzero"`
 	// LogReads has the ledger told of reads too, beside audits.
 	LogReads bool `json:"log_reads,omitzero"`
 	// Origins are the web pages, such as https://app.example.com, that browsers let ask
@@ -40,7 +44,7 @@ func ReadConfig(path string) (c Config, err error) {
 			return c, fmt.Errorf("%s: origins: %q is no origin; one looks like https://app.example.com", path, origin)
 		}
 	}
-	if err := c.Limits.Check(); err != nil {
+	if err := errors.Join(c.Limits.Check(), c.Bounds.Check()); err != nil {
 		return c, fmt.Errorf("%s: %w", path, err)
 	}
 	return c, nil

@@ -29,14 +29,8 @@ type files struct {
 
 	mu     sync.Mutex
 	looked time.Time
-	stamps [3]stamp
+	stamps [3]os.FileInfo // nil where there is none
 	config *tls.Config
-}
-
-// stamp tells a file from what it was.
-type stamp struct {
-	size int64
-	at   time.Time
 }
 
 // Config reads the files, and returns a configuration that follows them.
@@ -85,21 +79,25 @@ func (f *files) current() *tls.Config {
 }
 
 // changed reports whether a file is another than it was.
-func (f *files) changed() (bool, error) {
-	var now [3]stamp
+func (f *files) changed() (different bool, err error) {
+	var now [3]os.FileInfo
 	for i, path := range []string{f.o.Cert, f.o.Key, f.o.ClientCA} {
 		if path == "" {
 			continue
 		}
-		info, err := os.Stat(path)
-		if err != nil {
+		if now[i], err = os.Stat(path); err != nil {
 			return false, err
 		}
-		now[i] = stamp{info.Size(), info.ModTime()}
+		different = different || !same(now[i], f.stamps[i])
 	}
-	different := now != f.stamps
 	f.stamps = now
 	return different, nil
+}
+
+// same reports whether a file is what it was: the very file, as it was written. One that
+// was put in its place by renaming is another, though it be as large and as old.
+func same(a, b os.FileInfo) bool {
+	return b != nil && os.SameFile(a, b) && a.Size() == b.Size() && a.ModTime().Equal(b.ModTime())
 }
 
 func (f *files) read() error {

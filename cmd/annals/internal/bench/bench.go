@@ -39,12 +39,17 @@ const (
 	Restart     Mode = "restart"     // kill -9, and start again
 	Disk        Mode = "disk"        // bytes a record
 	Memory      Mode = "memory"      // while records pour through
+	Hostile     Mode = "hostile"     // as latency, alone and under attack
 )
 
 // Modes lists them in the order in which a round measures them.
 func Modes() []Mode {
-	return []Mode{Ceilings, Lines, Memory, Read, Proof, Remote, Restart, Verify, Rebuild, Disk, Checkpoints, Single, Await, Latency, HTTP, Append}
+	return []Mode{Ceilings, Lines, Memory, Read, Proof, Remote, Restart, Verify, Rebuild, Disk, Checkpoints, Single, Await, Latency, HTTP, Append, Hostile}
 }
+
+// Usual lists those that are measured where no others are asked for: without those that
+// attack, which take minutes and say nothing of how fast anything is.
+func Usual() []Mode { return Modes()[:len(Modes())-1] }
 
 // Options say what to measure. All but Logger and Progress are required.
 type Options struct {
@@ -67,6 +72,7 @@ const (
 	seedSingle  = 2
 	seedLatency = 3
 	seedRestart = 4
+	seedHostile = 100  // and up to ten more
 	seedAwait   = 1000 // and one more for each caller
 	seedHTTP    = 2000 // likewise
 )
@@ -122,6 +128,7 @@ func (r *round) run(ctx context.Context) (err error) {
 		{r.singles, []Mode{Single, Await, Latency}},
 		{r.http, []Mode{HTTP}},
 		{r.append, []Mode{Append}},
+		{r.hostile, []Mode{Hostile}},
 	} {
 		if !slices.ContainsFunc(group.modes, r.wants) {
 			continue

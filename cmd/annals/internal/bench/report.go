@@ -55,6 +55,7 @@ const (
 	Mebibytes    = "MiB"
 	Megabytes    = "MB/s"
 	Tiles        = "tiles/s"
+	Attempts     = "attempts/s"
 )
 
 // against says which ceiling each measure is compared with.
@@ -79,6 +80,12 @@ var against = map[string]string{
 	"proof_p50":          "ceiling_http_p50",
 	"checkpoints":        "checkpoints_none",
 	"checkpoints_read":   "checkpoints_none",
+
+	"hostile_stalled_p99":   "hostile_stalled_alone_p99",
+	"hostile_slowloris_p99": "hostile_slowloris_alone_p99",
+	"hostile_queries_p99":   "hostile_queries_alone_p99",
+	"hostile_headers_p99":   "hostile_headers_alone_p99",
+	"hostile_tokens_p99":    "hostile_tokens_alone_p99",
 }
 
 // Once is a measure of one round.

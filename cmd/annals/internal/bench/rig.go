@@ -30,12 +30,20 @@ type RigOptions struct {
 	Logger  *slog.Logger // nil discards
 	// Checkpoint is how often the ledger is signed; 0: as by default.
 	Checkpoint time.Duration
+	// Prepare is given the data folder before the service starts; nil: it starts in
+	// development mode.
+	Prepare func(data string) error
 }
 
 // Start starts a service with an empty ledger.
 func Start(ctx context.Context, o RigOptions) (*Rig, error) {
 	r := &Rig{o: o, data: filepath.Join(o.Dir, "annals-data")}
 	var err error
+	if o.Prepare != nil {
+		if err = o.Prepare(r.data); err != nil {
+			return nil, errors.Join(err, os.RemoveAll(o.Dir))
+		}
+	}
 	r.service, err = service.Start(ctx, service.Options{
 		Data: r.data, Listen: "127.0.0.1:0", NATSListen: "127.0.0.1:0", Version: o.Version, Logger: o.Logger,
 		Checkpoint: o.Checkpoint,

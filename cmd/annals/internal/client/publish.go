@@ -39,19 +39,36 @@ const (
 	publishPause = 200 * time.Millisecond
 )
 
-// Publish records lines under a workspace and returns what became of each, in
-// their order. again says that every line has an id, so that sending them a
-// second time is harmless; then passing troubles are waited out. With an error
-// the outcomes say what is known, as far as anything is.
+// Recorder records lines: a [Client] over HTTP, or [OverNATS].
+type Recorder interface {
+	// Publish records lines under a workspace and returns what became of each, in
+	// their order. again says that every line has an id, so that sending them a
+	// second time is harmless; then passing troubles are waited out. With an error
+	// the outcomes say what is known, as far as anything is.
+	Publish(ctx context.Context, workspace string, lines [][]byte, again bool) ([]Outcome, error)
+}
+
+// Publish records lines over HTTP: see [Recorder].
 func (c *Client) Publish(ctx context.Context, workspace string, lines [][]byte, again bool) ([]Outcome, error) {
-	body := append(bytes.Join(lines, []byte{'\n'}), '\n')
+	body, media := together(lines)
 	path := "/v1/workspaces/" + url.PathEscape(workspace) + "/records?wait=recorded"
+	return persist(ctx, len(lines), again, func() ([]Outcome, error) {
+		a, err := c.Do(ctx, http.MethodPost, path, body, "Content-Type", media)
+		if err != nil {
+			return nil, err
+		}
+		return outcomes(a, len(lines))
+	})
+}
+
+// persist sends a request for n lines, and again after passing troubles, where it may.
+func persist(ctx context.Context, n int, again bool, send func() ([]Outcome, error)) ([]Outcome, error) {
 	unsent := true // of every try so far
 	for try := 1; ; try++ {
-		outcomes, err := c.publish(ctx, path, body, len(lines))
+		outcomes, err := send()
 		unsent = unsent && notStored(err)
 		if unsent {
-			outcomes = slices.Repeat([]Outcome{{Status: Unsent}}, len(lines))
+			outcomes = slices.Repeat([]Outcome{{Status: Unsent}}, n)
 		}
 		if err == nil || !again || try == publishTries || !passing(err) {
 			return outcomes, err
@@ -62,6 +79,16 @@ func (c *Client) Publish(ctx context.Context, workspace string, lines [][]byte, 
 			return outcomes, err
 		}
 	}
+}
+
+// together makes one body of records: a line each, or an array where one has line feeds
+// of its own, which are kept.
+func together(lines [][]byte) (body []byte, media string) {
+	if !slices.ContainsFunc(lines, func(l []byte) bool { return bytes.IndexByte(l, '\n') >= 0 }) {
+		return append(bytes.Join(lines, []byte{'\n'}), '\n'), "application/x-ndjson"
+	}
+	body = append([]byte{'['}, bytes.Join(lines, []byte{','})...)
+	return append(body, ']'), "application/json"
 }
 
 // notStored reports whether a request that failed has surely stored nothing: it was
@@ -80,11 +107,8 @@ func passing(err error) bool {
 	return errors.As(err, &none) || errors.As(err, &p) && p.Code != "not_recording" && (p.Status == http.StatusServiceUnavailable || p.Status == http.StatusGatewayTimeout)
 }
 
-func (c *Client) publish(ctx context.Context, path string, body []byte, n int) ([]Outcome, error) {
-	a, err := c.Do(ctx, http.MethodPost, path, body, "Content-Type", "application/x-ndjson")
-	if err != nil {
-		return nil, err
-	}
+// outcomes reads the answer to n lines.
+func outcomes(a *client.Answer, n int) ([]Outcome, error) {
 	// A problem may have items too: what became of each as far as it is known.
 	var told struct {
 		Items []Outcome `json:"items"`
@@ -98,7 +122,7 @@ func (c *Client) publish(ctx context.Context, path string, body []byte, n int) (
 	case a.Status == http.StatusOK:
 		return told.Items, nil
 	}
-	err = a.Problem()
+	err := a.Problem()
 	var p *Problem
 	switch {
 	case !errors.As(err, &p):

@@ -25,6 +25,7 @@ const Path = "/v1/control"
 // signed now has to name. Nothing of it is proven; the fold checks what is signed.
 type Standing struct {
 	Ledger chain.Hash `json:"id"`
+	Origin string     `json:"origin"` // the ledger's name
 	Stream string     `json:"stream"`
 	Size   uint64     `json:"size"` // durable entries
 	Root   chain.Hash `json:"root"` // RFC 6962 tree hash over them

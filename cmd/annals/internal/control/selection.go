@@ -16,7 +16,8 @@ import (
 type Selection struct {
 	Workspace  string     `json:"workspace"`
 	Tag        chain.Hash `json:"tag"`
-	Role       string     `json:"role"` // that has to sign
+	Role       string     `json:"role"`   // that has to sign
+	Needed     int        `json:"needed"` // how many of its keys
 	Size       uint64     `json:"size"`
 	Root       chain.Hash `json:"root"`
 	Records    uint64     `json:"records"`
@@ -43,4 +44,14 @@ func Select(ctx context.Context, c *client.Client, workspace string, question ur
 		return nil, query.Foreign(err)
 	}
 	return s, nil
+}
+
+// Ranges are those of all parts.
+func (s *Selection) Ranges() (out []chain.Range) {
+	for i := range s.Parts {
+		for _, r := range s.Parts[i].Ranges {
+			out = append(out, chain.Range{From: r[0], To: r[1]})
+		}
+	}
+	return out
 }

@@ -48,7 +48,7 @@ type trailIdentity struct {
 
 // readCloudTrail reads CloudTrail's files, {"Records":[…]}, and events by themselves.
 func readCloudTrail(t *tape, s *sink) error {
-	return readValues(t, s, "Records", func(it *Item) error {
+	return readValues(t, s, envelope{lists: []string{"Records"}}, func(it *Item) error {
 		var e trailEvent
 		if err := json.Unmarshal(it.Raw, &e); err != nil {
 			return s.refuse(it, fromError(err))

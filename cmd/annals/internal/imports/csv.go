@@ -24,21 +24,27 @@ type rows struct {
 	rest   []int // columns that the mapping doesn't name
 }
 
-// readCSV reads a CSV file by a mapping. A row that breaks the rules is refused, with
-// the place of what is wrong; the next one is read again.
+// readCSV reads a CSV file by a mapping.
 func readCSV(t *tape, m *Mapping, s *sink) error {
+	rows := &rows{m: m, s: s}
+	return readRows(t, s, m.comma, rows.begin, rows.row)
+}
+
+// readRows reads a CSV file: its head is handed to begin, which may end it all, and each
+// row to row. A row that breaks the rules is refused, with the place of what is wrong; the
+// next one is read again.
+func readRows(t *tape, s *sink, comma rune, head func(names []string, in *csv.Reader) error, row func(it *Item, in *csv.Reader, cells []string) error) error {
 	begin := t.base
 	r := csv.NewReader(t)
-	r.Comma, r.FieldsPerRecord = m.comma, -1
-	heads, err := r.Read()
+	r.Comma, r.FieldsPerRecord = comma, -1
+	names, err := r.Read()
 	if errors.Is(err, io.EOF) {
 		return rowError(t, t.failed())
 	}
 	if err != nil {
 		return rowError(t, err)
 	}
-	rows := &rows{m: m, s: s, names: heads}
-	if err := rows.begin(r); err != nil {
+	if err := head(names, r); err != nil {
 		return err
 	}
 	from := begin + r.InputOffset()
@@ -58,8 +64,10 @@ func readCSV(t *tape, m *Mapping, s *sink) error {
 		if bad {
 			it.Line, it.Column = syntax.Line, syntax.Column
 			err = s.refuse(it, &Refusal{Code: codeInvalidRow, Detail: syntax.Err.Error()})
+		} else if bad := cellFault(it, r, names, cells); bad != nil {
+			err = s.refuse(it, bad)
 		} else {
-			err = rows.row(it, r, cells)
+			err = row(it, r, cells)
 		}
 		if err != nil {
 			return err
@@ -67,6 +75,20 @@ func readCSV(t *tape, m *Mapping, s *sink) error {
 		t.release(end)
 		from = end
 	}
+}
+
+// cellFault says what is wrong with a row whatever its columns mean, and where.
+func cellFault(it *Item, in *csv.Reader, names, cells []string) *Refusal {
+	if len(cells) != len(names) {
+		return &Refusal{Code: codeInvalidRow, Detail: fmt.Sprintf("the row has %d cells, and there are %d columns", len(cells), len(names))}
+	}
+	for i, cell := range cells {
+		if !utf8.ValidString(cell) {
+			it.Line, it.Column = in.FieldPos(i)
+			return &Refusal{Code: codeInvalidCell, Detail: fmt.Sprintf("column %q: the cell is no UTF-8", names[i])}
+		}
+	}
+	return nil
 }
 
 // skipBlank moves an offset over the empty lines that the parser passed over.
@@ -94,7 +116,8 @@ func rowError(t *tape, err error) error {
 }
 
 // begin holds the file's columns to the mapping.
-func (r *rows) begin(head *csv.Reader) error {
+func (r *rows) begin(names []string, head *csv.Reader) error {
+	r.names = names
 	r.column = map[string]int{}
 	place := func(i int) string {
 		line, column := head.FieldPos(i)
@@ -145,18 +168,10 @@ func quoted(names []string) string {
 
 // row makes a record of a row.
 func (r *rows) row(it *Item, in *csv.Reader, cells []string) error {
-	if len(cells) != len(r.names) {
-		return r.s.refuse(it, &Refusal{Code: codeInvalidRow, Detail: fmt.Sprintf("the row has %d cells, and there are %d columns", len(cells), len(r.names))})
-	}
 	// refuse says of which cell something holds.
 	refuse := func(i int, code, detail string) error {
 		it.Line, it.Column = in.FieldPos(i)
 		return r.s.refuse(it, &Refusal{Code: code, Detail: fmt.Sprintf("column %q: %s", r.names[i], detail)})
-	}
-	for i, cell := range cells {
-		if !utf8.ValidString(cell) {
-			return refuse(i, codeInvalidCell, "the cell is no UTF-8")
-		}
 	}
 	out := newDraft()
 	for i := range r.m.fields {

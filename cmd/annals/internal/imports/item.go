@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"strconv"
+	"time"
 
 	"annals/activity"
 
@@ -44,6 +45,7 @@ const (
 // order.
 type sink struct {
 	workspace string
+	zone      *time.Location // of times that name none; nil: UTC
 	put       func(*Item) error
 	seen      map[[sha256.Size]byte]int // of what has no id of its own: how often it came
 }

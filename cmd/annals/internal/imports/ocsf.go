@@ -112,7 +112,7 @@ func (t *ocsfThing) id() string { return cmp.Or(t.UID, t.Name, t.Email) }
 // readOCSF reads events of the Open Cybersecurity Schema Framework, one after the
 // other or in an array.
 func readOCSF(t *tape, s *sink) error {
-	return readValues(t, s, "", func(it *Item) error {
+	return readValues(t, s, envelope{}, func(it *Item) error {
 		var e ocsfEvent
 		if err := json.Unmarshal(it.Raw, &e); err != nil {
 			return s.refuse(it, fromError(err))

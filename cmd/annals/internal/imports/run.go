@@ -9,6 +9,7 @@ import (
 	"io"
 	"path/filepath"
 	"strings"
+	"time"
 
 	"annals/activity"
 	"annals/cmd/annals/internal/client"
@@ -25,12 +26,13 @@ const (
 // Options of an import. Client, Workspace, Format and Report are required, and Mapping
 // where the format has one.
 type Options struct {
-	Client    *client.Client
+	Client    client.Recorder
 	Workspace string
 	Format    Format
 	Mapping   *Mapping
-	Report    io.Writer   // gets a [Row] a line
-	Progress  func(n int) // told of bytes of files that were read; nil: nobody
+	Zone      *time.Location // of times that name none, where the format has such; nil: UTC
+	Report    io.Writer      // gets a [Row] a line
+	Progress  func(n int)    // told of bytes of files that were read; nil: nobody
 }
 
 // run is an import on its way.
@@ -112,7 +114,7 @@ func (u *run) read(ctx context.Context, f File) (fault, fatal error) {
 	if err != nil {
 		return fmt.Errorf("%s: %w", f.Name, err), nil
 	}
-	sink := &sink{workspace: u.o.Workspace, seen: map[[sha256.Size]byte]int{}, put: func(it *Item) error {
+	sink := &sink{workspace: u.o.Workspace, zone: u.o.Zone, seen: map[[sha256.Size]byte]int{}, put: func(it *Item) error {
 		if err := u.take(ctx, it); err != nil {
 			return fatalError{err}
 		}
@@ -215,7 +217,11 @@ func importRecord(name string, c *Counts, o *Options) ([]byte, error) {
 		Records int    `json:"records"`
 		Refused int    `json:"refused"`
 		Mapping string `json:"mapping_sha256,omitzero"`
-	}{o.Format.Name, c.SHA256, c.Bytes, c.Records(), c.Refused, ""}
+		Zone    string `json:"zone,omitzero"`
+	}{o.Format.Name, c.SHA256, c.Bytes, c.Records(), c.Refused, "", ""}
+	if o.Zone != nil {
+		data.Zone = o.Zone.String()
+	}
 	if o.Mapping != nil {
 		data.Mapping = o.Mapping.Digest
 	}

@@ -21,6 +21,7 @@ import (
 	"annals/cmd/annals/internal/client"
 
 	"github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
 )
 
 // book is a server that keeps records by their ids: what comes again is a duplicate,
@@ -58,7 +59,18 @@ func (b *book) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	var answer struct {
 		Items []client.Outcome `json:"items"`
 	}
-	for line := range bytes.Lines(body) {
+	records := bytes.SplitAfter(bytes.TrimSuffix(body, []byte{'\n'}), []byte{'\n'})
+	if r.Header.Get("Content-Type") == "application/json" {
+		var list []jsontext.Value
+		if err := json.Unmarshal(body, &list); err != nil {
+			b.t.Errorf("this is sent: %s", body)
+		}
+		records = records[:0]
+		for _, v := range list {
+			records = append(records, v)
+		}
+	}
+	for _, line := range records {
 		var keys activity.Keys
 		if r := activity.Scan(line, &keys); r != nil || keys.ID == "" {
 			b.t.Errorf("this is sent: %s", line)
@@ -120,7 +132,18 @@ func TestImport(t *testing.T) {
 	for _, c := range []struct {
 		format, file      string
 		recorded, refused int
-	}{{"cloudtrail", "cloudtrail.json", 7, 6}, {"csv", "crm.csv", 4, 4}, {"jsonl", "records.jsonl", 4, 4}, {"ocsf", "ocsf.json", 8, 4}, {"user_activity_log", "user_activity_log.json", 2, 3}, {"useractivities", "useractivities.json", 5, 4}} {
+	}{
+		{"activity_tracking", "activity_tracking.json", 7, 7},
+		{"app_platform", "app_platform.json", 6, 9},
+		{"app_platform", "app_platform.csv", 2, 4},
+		{"cloudtrail", "cloudtrail.json", 7, 6},
+		{"csv", "crm.csv", 4, 4},
+		{"jsonl", "records.jsonl", 4, 4},
+		{"ocsf", "ocsf.json", 8, 4},
+		{"user_activity", "user_activity.json", 9, 12},
+		{"user_activity_log", "user_activity_log.json", 2, 3},
+		{"useractivities", "useractivities.json", 5, 3},
+	} {
 		b := newBook(t)
 		name := filepath.Join(samples, c.file)
 		text, err := os.ReadFile(name)

@@ -96,6 +96,27 @@ func (t *tape) Read(p []byte) (int, error) {
 	return n, nil
 }
 
+// ahead reads what comes from an offset on, and lets the parser's place alone. Like the
+// parser it gives up on what has no end.
+type ahead struct {
+	t  *tape
+	at int64
+}
+
+func (a *ahead) Read(p []byte) (int, error) {
+	for a.at-a.t.base == int64(len(a.t.buf)) {
+		if len(a.t.buf) >= maxItem {
+			return 0, errEndless
+		}
+		if !a.t.fill() {
+			return 0, a.t.err
+		}
+	}
+	n := copy(p, a.t.buf[a.at-a.t.base:])
+	a.at += int64(n)
+	return n, nil
+}
+
 // cut returns the bytes of a piece that has not been let go.
 func (t *tape) cut(from, to int64) []byte {
 	return bytes.Clone(t.buf[from-t.base : to-t.base])

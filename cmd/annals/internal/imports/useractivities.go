@@ -10,7 +10,7 @@ import (
 // that it becomes when it is posted, its bytes as they stand in the file; one without an
 // id gets that of its bytes.
 func readUserActivities(t *tape, s *sink) error {
-	return readValues(t, s, "useractivities", func(it *Item) error {
+	return readValues(t, s, envelope{lists: []string{"useractivities"}, beside: []string{"flags", "total", "next_cursor", "truncated", "as_of"}}, func(it *Item) error {
 		if bad := unambiguous(it.Raw); bad != nil {
 			return s.refuse(it, bad)
 		}

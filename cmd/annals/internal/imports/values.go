@@ -4,15 +4,23 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 
 	"annals/activity"
 
 	"github.com/go-json-experiment/json/jsontext"
 )
 
+// envelope is what a page has around its events: an object with an array of them, or
+// of such objects again, and what stands beside that array.
+type envelope struct {
+	lists  []string // members that hold the events
+	beside []string // members that are of the page, and no events: they are passed over
+}
+
 // values reads a file of JSON values: one after the other, whatever white space is
-// between them, or as the elements of arrays, or as those of the one array of an
-// object, {"Records":[…]}.
+// between them, or as the elements of arrays, or as those of an array of an object,
+// {"Records":[…]}.
 //
 // An object that breaks a rule of strict JSON is read to its end, so that it alone is
 // refused. Where even the end can't be told, what follows is lost up to the end of the
@@ -21,15 +29,14 @@ type values struct {
 	t     *tape
 	d     *jsontext.Decoder
 	begin int64 // offset at which d began
-	list  string
+	page  envelope
 	s     *sink
 	each  func(*Item) error
 }
 
-// readValues hands each value of a file to a function. list is the name of the array
-// that may hold them; "": none does.
-func readValues(t *tape, s *sink, list string, each func(*Item) error) error {
-	v := &values{t: t, list: list, s: s, each: each}
+// readValues hands each value of a file to a function. page is what may be around them.
+func readValues(t *tape, s *sink, page envelope, each func(*Item) error) error {
+	v := &values{t: t, page: page, s: s, each: each}
 	v.restart(t.base)
 	for {
 		more, err := v.next()
@@ -59,11 +66,7 @@ func (v *values) next() (more bool, err error) {
 		}
 		err = v.elements()
 	case '{':
-		opened, err := v.opens()
-		if err != nil {
-			return v.recover(from, err)
-		}
-		if opened {
+		if v.opens(from) {
 			return true, v.wrapped()
 		}
 		fallthrough
@@ -78,36 +81,41 @@ func (v *values) next() (more bool, err error) {
 	return err == nil, err
 }
 
-// opens steps into {"Records":[, and stays before any other object.
-func (v *values) opens() (bool, error) {
-	if v.list == "" {
-		return false, nil
+// opens reports whether what stands next is a page: an object that has one of the
+// lists, and before it nothing but what may stand beside it. It looks ahead on the tape,
+// and the decoder stays where it is.
+func (v *values) opens(from int64) bool {
+	if len(v.page.lists) == 0 {
+		return false
 	}
-	if _, err := v.d.ReadToken(); err != nil {
-		return false, err
+	for v.t.buf[from-v.t.base] != '{' { // of which the decoder knows that it comes
+		from++
 	}
-	object := v.offset() - 1
-	if v.d.PeekKind() == '"' {
-		name, err := v.d.ReadToken()
-		if err != nil {
-			return false, err
+	d := jsontext.NewDecoder(&ahead{v.t, from}, jsontext.AllowDuplicateNames(true), jsontext.AllowInvalidUTF8(true))
+	if _, err := d.ReadToken(); err != nil {
+		return false
+	}
+	for d.PeekKind() == '"' {
+		name, err := d.ReadToken()
+		switch {
+		case err != nil:
+			return false
+		case slices.Contains(v.page.lists, name.String()):
+			return d.PeekKind() == '['
+		case !slices.Contains(v.page.beside, name.String()) || d.SkipValue() != nil:
+			return false
 		}
-		if name.String() == v.list && v.d.PeekKind() == '[' {
-			_, err := v.d.ReadToken()
-			return err == nil, err
-		}
 	}
-	v.restart(object)
-	return false, nil
+	return false
 }
 
-// wrapped reads the elements of the array that was stepped into, and what stands
-// behind it in the object.
+// wrapped reads a page: the elements of its lists, and what stands beside them.
 func (v *values) wrapped() error {
-	if err := v.elements(); err != nil {
-		return err
+	from := v.offset()
+	if _, err := v.d.ReadToken(); err != nil {
+		return v.abandon(from, err)
 	}
-	for v.d.StackDepth() > 0 {
+	for depth := v.d.StackDepth(); v.d.StackDepth() == depth; {
 		from := v.offset()
 		if v.d.PeekKind() == '}' {
 			if _, err := v.d.ReadToken(); err != nil {
@@ -119,15 +127,27 @@ func (v *values) wrapped() error {
 		if err != nil {
 			return v.abandon(from, err)
 		}
-		pointer := "/" + name.String()
+		member := name.String()
+		if slices.Contains(v.page.lists, member) && v.d.PeekKind() == '[' {
+			if _, err = v.d.ReadToken(); err == nil {
+				err = v.elements()
+			}
+			if err != nil {
+				return err
+			}
+			continue
+		}
 		raw, err := v.d.ReadValue()
 		if err != nil {
 			return v.abandon(from, err)
 		}
-		it := v.item(raw)
-		if err := v.s.refuse(it, &Refusal{Code: codeNotAnEvent, Pointer: pointer, Detail: "behind the events stands what is none"}); err != nil {
-			return err
+		if !slices.Contains(v.page.beside, member) {
+			pointer := string(jsontext.Pointer("").AppendToken(member))
+			if err := v.s.refuse(v.item(raw), &Refusal{Code: codeNotAnEvent, Pointer: pointer, Detail: "beside the events stands what is none"}); err != nil {
+				return err
+			}
 		}
+		v.t.release(v.offset())
 	}
 	v.t.release(v.offset())
 	return nil
@@ -136,14 +156,22 @@ func (v *values) wrapped() error {
 // elements reads the elements of an array that was stepped into, and its end. An
 // error in it has been dealt with when the decoder has no place any more.
 func (v *values) elements() error {
-	for {
+	for depth := v.d.StackDepth(); v.d.StackDepth() == depth; {
 		from := v.offset()
-		if v.d.PeekKind() == ']' {
+		switch v.d.PeekKind() {
+		case ']':
 			if _, err := v.d.ReadToken(); err != nil {
 				return v.abandon(from, err)
 			}
 			v.t.release(v.offset())
 			return nil
+		case '{':
+			if v.opens(from) {
+				if err := v.wrapped(); err != nil {
+					return err
+				}
+				continue
+			}
 		}
 		raw, err := v.d.ReadValue()
 		if err != nil {
@@ -153,6 +181,7 @@ func (v *values) elements() error {
 			return err
 		}
 	}
+	return nil
 }
 
 func (v *values) item(raw jsontext.Value) *Item {
@@ -199,7 +228,6 @@ func (v *values) recover(from int64, err error) (more bool, _ error) {
 	if other != nil {
 		return false, other
 	}
-	from = max(from, v.t.base) // stepping back let go of the space before an object
 	at := max(from, min(v.begin+syntax.ByteOffset, v.t.base+int64(len(v.t.buf))))
 	from = v.skipSpace(from, at)
 	place := v.t.at(from)

@@ -97,7 +97,7 @@ func (j *Journal) Refused(r *http.Request, who *access.Principal, why error) {
 // Used counts an operation that somebody was let in to, of a workspace, "*" for the
 // whole ledger, "" for none.
 func (j *Journal) Used(who *access.Principal, anyOf access.Scopes, operation, workspace string) {
-	told := anyOf&access.Audit != 0 || strings.HasSuffix(operation, "embed-token") || j.o.Reads && anyOf&access.Read != 0
+	told := anyOf&access.Audit != 0 || strings.HasSuffix(operation, "embed-token") || strings.HasSuffix(operation, "-export") || j.o.Reads && anyOf&access.Read != 0
 	if workspace == access.Anywhere || !told {
 		return
 	}

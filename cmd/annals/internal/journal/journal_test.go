@@ -111,6 +111,9 @@ func TestWhatIsTold(t *testing.T) {
 		}{
 			{access.Read, "timeline", "ws_7"},
 			{access.Read, "timeline", "ws_7"},
+			{access.Read, "workspace-feed-export", "ws_7"},
+			{access.Read, "mint-embed-token", "ws_7"},
+			{access.Read, "revoke-embed-token", "ws_7"},
 			{access.Audit, "tile", access.Everywhere},
 			{access.Read | access.Audit, "proof", "ws_7"},
 			{access.All, "checkpoint", access.Anywhere},
@@ -120,7 +123,7 @@ func TestWhatIsTold(t *testing.T) {
 			j.Used(who, u.anyOf, u.what, u.workspace)
 		}
 		j.counted(t.Context())
-		want := []string{`"what":"tile"`, `"what":"proof"`}
+		want := []string{`"what":"tile"`, `"what":"proof"`, `"what":"workspace-feed-export"`, `"what":"mint-embed-token"`, `"what":"revoke-embed-token"`}
 		if reads {
 			want = append(want, `"what":"timeline","workspace":"ws_7","count":2`)
 		}

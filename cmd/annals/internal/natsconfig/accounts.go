@@ -6,6 +6,8 @@ import (
 	"annals/ingest"
 	"annals/ingest/broker"
 	"annals/ingest/door"
+
+	"github.com/nats-io/jwt/v2"
 )
 
 // The accounts beside the two that the embedded server has too.
@@ -28,7 +30,8 @@ const inbox = "_INBOX.>"
 // account is one of the server's.
 type account struct {
 	name      string
-	jetStream string // "enabled", or limits; "": it has none
+	jetStream string              // "enabled", or limits; "": it has none
+	limits    jwt.JetStreamLimits // the same for operator mode
 	users     []user
 	exports   []export
 	imports   []service
@@ -88,7 +91,10 @@ func (o *Options) streams() []string {
 
 // ledgers is the account that holds the stream.
 func (o *Options) ledgers() account {
-	a := account{name: broker.AccountLedger, jetStream: "enabled"}
+	a := account{
+		name: broker.AccountLedger, jetStream: "enabled",
+		limits: jwt.JetStreamLimits{MemoryStorage: jwt.NoLimit, DiskStorage: jwt.NoLimit, Streams: jwt.NoLimit, Consumer: jwt.NoLimit},
+	}
 	names := []string{"ledger"}
 	for _, r := range o.Replicas {
 		names = append(names, "ledger-"+r)
@@ -229,6 +235,7 @@ func anchors(bucket string) account {
 	stream := "KV_" + bucket
 	return account{
 		name: accountAnchors, jetStream: "{ max_file: 64MB, max_streams: 4 }",
+		limits: jwt.JetStreamLimits{DiskStorage: 64 << 20, Streams: 4, Consumer: jwt.NoLimit},
 		users: []user{
 			{name: "anchor", about: "the ledger's server: `--anchor nats://HOST:PORT/" + bucket + "`", subscribe: []string{inbox}, publish: []string{
 				"$JS.API.INFO", "$JS.API.STREAM.INFO." + stream, "$JS.API.STREAM.MSG.GET." + stream, "$JS.API.DIRECT.GET." + stream, "$JS.API.DIRECT.GET." + stream + ".>", "$KV." + bucket + ".*",

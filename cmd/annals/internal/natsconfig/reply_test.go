@@ -93,10 +93,12 @@ func settle(t *testing.T, r *rig, ledger *client) {
 // as the reply, and as the destination of a trace, of every question that they may
 // ask. Nothing is stored under what they may not publish on, and nothing is deleted.
 // With the permissions and without them.
-func TestReplies(t *testing.T) {
-	for name, edit := range map[string]func(string) string{"with permissions": nil, "accounts alone": permissionless(t)} {
+func TestReplies(t *testing.T) { eachMode(t, replies) }
+
+func replies(t *testing.T, o Options) {
+	for name, edit := range map[string]func(string, string) string{"with permissions": nil, "accounts alone": permissionless(t)} {
 		t.Run(name, func(t *testing.T) {
-			r := run(t, everything(), 1, edit)
+			r := run(t, o, 1, edit)
 			ledger := r.stream(t)
 			answers(t, ledger)
 			boards := state(t, ledger)
@@ -149,7 +151,7 @@ func rest(state string) string {
 // do nothing but ask how the stream is, has the answer stored as a record that a door
 // vouched for. So the tests above can fail, and accounts are what it takes.
 func TestOperatorInside(t *testing.T) {
-	r := run(t, everything(), 1, func(text string) string {
+	r := run(t, everything(), 1, func(_, text string) string {
 		const begin = "  ANNALS {\n    jetstream: enabled\n    users: [\n"
 		inside := strings.Replace(text, begin, begin+`{ user: inside, password: inside, permissions { publish { allow: ["$JS.API.STREAM.INFO.ANNALS"] }, subscribe { allow: ["_INBOX.>"] } } }`+"\n", 1)
 		if inside == text {
@@ -211,7 +213,9 @@ func TestWorks(t *testing.T) {
 		if servers > 1 && testing.Short() {
 			continue
 		}
-		t.Run(fmt.Sprintf("%d servers", servers), func(t *testing.T) { works(t, run(t, everything(), servers, nil), servers) })
+		t.Run(fmt.Sprintf("%d servers", servers), func(t *testing.T) {
+			eachMode(t, func(t *testing.T, o Options) { works(t, run(t, o, servers, nil), servers) })
+		})
 	}
 }
 

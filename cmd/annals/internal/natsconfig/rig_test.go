@@ -21,8 +21,10 @@ import (
 
 // rig is the servers of a configuration that was generated, run.
 type rig struct {
-	dir string
-	url string
+	dir      string
+	url      string
+	operator bool
+	servers  []*server.Server
 }
 
 // everything is an installation with a user of each kind.
@@ -30,9 +32,19 @@ func everything() Options {
 	return Options{Workspaces: []string{"ws_8", "ws_7"}, Replicas: []string{"b"}, Door: true, Mirror: "ANNALS_MIRROR", AnchorBucket: "heads"}
 }
 
+// eachMode runs a test with servers that are told in their own language who may do what,
+// and with servers in operator mode.
+func eachMode(t *testing.T, test func(t *testing.T, o Options)) {
+	for name, operator := range map[string]bool{"accounts": false, "operator mode": true} {
+		o := everything()
+		o.Operator = operator
+		t.Run(name, func(t *testing.T) { test(t, o) })
+	}
+}
+
 // run writes a configuration for so many servers, and starts them. edit may change
 // accounts.conf before.
-func run(t *testing.T, o Options, servers int, edit func(string) string) *rig {
+func run(t *testing.T, o Options, servers int, edit func(dir, text string) string) *rig {
 	t.Helper()
 	ports := freeport.Find(t, 2*servers)
 	o.Dir = t.TempDir()
@@ -43,7 +55,7 @@ func run(t *testing.T, o Options, servers int, edit func(string) string) *rig {
 		}
 		o.Nodes = append(o.Nodes, n)
 	}
-	r := &rig{dir: o.Dir}
+	r := &rig{dir: o.Dir, operator: o.Operator}
 	var urls []string
 	for i := range servers {
 		// Where they listen and store is each server's own here: one machine holds all.
@@ -60,7 +72,7 @@ func run(t *testing.T, o Options, servers int, edit func(string) string) *rig {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if err := os.WriteFile(path, []byte(edit(string(text))), 0o600); err != nil {
+			if err := os.WriteFile(path, []byte(edit(o.Dir, string(text))), 0o600); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -73,6 +85,7 @@ func run(t *testing.T, o Options, servers int, edit func(string) string) *rig {
 		if err != nil {
 			t.Fatal(err)
 		}
+		r.servers = append(r.servers, srv)
 		go srv.Start()
 		t.Cleanup(func() { srv.Shutdown(); srv.WaitForShutdown() })
 		if servers == 1 && !srv.ReadyForConnections(30*time.Second) {
@@ -93,14 +106,17 @@ type client struct {
 
 func (r *rig) connect(t *testing.T, user string) *client {
 	t.Helper()
-	seed, err := nats.NkeyOptionFromSeed(SeedFile(r.dir, user))
-	if err != nil {
-		t.Fatal(err)
+	secret := nats.UserCredentials(CredsFile(r.dir, user))
+	var err error
+	if !r.operator {
+		if secret, err = nats.NkeyOptionFromSeed(SeedFile(r.dir, user)); err != nil {
+			t.Fatal(err)
+		}
 	}
 	c := new(client)
 	deadline := time.Now().Add(30 * time.Second)
 	for {
-		c.Conn, err = nats.Connect(r.url, seed, nats.ErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) {
+		c.Conn, err = nats.Connect(r.url, secret, nats.ErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) {
 			c.mu.Lock()
 			defer c.mu.Unlock()
 			c.denied = append(c.denied, err.Error())

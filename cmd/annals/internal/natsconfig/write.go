@@ -43,12 +43,16 @@ type Options struct {
 	Door         bool     // there is a door of its own
 	Mirror       string   // a stream that mirrors the log; "": there is none
 	AnchorBucket string   // a bucket for heads; "": there is none
+
+	// Operator writes JWTs, for servers in operator mode, and users' credentials instead
+	// of seeds.
+	Operator bool
 }
 
 // Written says what was.
 type Written struct {
 	Files []string // configurations
-	Seeds []string // the names of users whose seed is new
+	Seeds []string // the names of users whose seed, or credentials, are new
 }
 
 var name = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$`)
@@ -127,7 +131,7 @@ func Write(o Options) (*Written, error) {
 		return nil, err
 	}
 	s := &seeds{dir: o.Dir}
-	accounts, err := printAccounts(o.accounts(), s.public)
+	accounts, made, err := o.printUsers(s)
 	if err != nil {
 		return nil, err
 	}
@@ -137,7 +141,7 @@ func Write(o Options) (*Written, error) {
 			return nil, err
 		}
 	}
-	w := &Written{Seeds: s.made}
+	w := &Written{Seeds: made}
 	put := func(file, text string) error {
 		path := filepath.Join(o.Dir, file)
 		w.Files = append(w.Files, path)
@@ -152,4 +156,13 @@ func Write(o Options) (*Written, error) {
 		}
 	}
 	return w, nil
+}
+
+// printUsers prints accounts.conf, and returns the names of those who are new in it.
+func (o *Options) printUsers(s *seeds) (text string, made []string, err error) {
+	if o.Operator {
+		return o.printOperator()
+	}
+	text, err = printAccounts(o.accounts(), s.public)
+	return text, s.made, err
 }

@@ -70,7 +70,7 @@ func (s *Service) sayAccess() error {
 		s.o.Logger.Warn("the API keys' file can be read or written by others than its owner; `chmod 600` it", "file", accessfile.Path(s.o.Data))
 	}
 	s.journal = journal.New(journal.Options{Publish: s.tell, Book: s.book, Reads: s.o.Access.LogReads, Every: s.o.journalEvery, Logger: s.o.Logger})
-	o := access.Options{Keys: s.book, Used: s.journal.Used, Refused: s.refused, Certificates: s.o.Access.Certificates, Limits: s.o.Access.Limits}
+	o := access.Options{Keys: s.book, Used: s.journal.Used, Refused: s.refused, Certificates: s.o.Access.Certificates, Limits: s.o.Access.Limits, Hold: refusedLate}
 	if s.provider != nil {
 		o.Verify = s.provider.Verify
 	}
@@ -84,6 +84,9 @@ func (s *Service) sayAccess() error {
 	s.gate, err = access.NewGate(o)
 	return err
 }
+
+// refusedLate is how long whoever is beyond a limit waits for being told so.
+const refusedLate = time.Second
 
 // sibling is who shows the token that the replicas share: it audits what it is about
 // to take messages from.
@@ -156,7 +159,7 @@ func (s *Service) keepUsed() {
 func (s *Service) configured() map[string]any {
 	c := &s.o.Access
 	how := map[string]any{
-		"listen": s.o.Listen, "tls": s.tls != nil, "keys": s.book.Len(), "certificates": len(c.Certificates), "limits": c.Limits, "log_reads": c.LogReads, "version": s.o.Version,
+		"listen": s.o.Listen, "tls": s.tls != nil, "keys": s.book.Len(), "certificates": len(c.Certificates), "limits": c.Limits, "bounds": c.Bounds, "log_reads": c.LogReads, "version": s.o.Version,
 	}
 	if c.OIDC != nil {
 		how["oidc"] = c.OIDC

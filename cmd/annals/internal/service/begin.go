@@ -116,7 +116,10 @@ func (s *Service) publishGenesis(ctx context.Context) error {
 	g := chain.Genesis{
 		Origin: origin, Stream: ingest.Stream, Created: time.Now().UnixNano(),
 		FirstSequence: 1, Partitions: 1, Nonce: nonce,
-		KeyCommitment: chain.KeyCommitment(workspaceKey), Keys: s.keys.Public(),
+		KeyCommitment: chain.KeyCommitment(workspaceKey), Keys: append(s.keys.Public(), s.o.Erasers...),
+	}
+	if len(s.o.Erasers) > 0 {
+		g.Thresholds = []chain.Threshold{{Role: chain.RoleEraser, Keys: max(1, s.o.ErasersNeeded)}}
 	}
 	_, _, err = ingest.PublishGenesis(ctx, s.line.nc, g.Seal(workspaceKey, root),
 		chain.SealSeed(g.LedgerID(), 1, 0, seed, signer))

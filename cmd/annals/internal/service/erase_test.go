@@ -8,7 +8,6 @@ import (
 	"io/fs"
 	"net/http"
 	"net/url"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -18,8 +17,11 @@ import (
 	"annals/cmd/annals/internal/client"
 	"annals/cmd/annals/internal/control"
 	"annals/cmd/annals/internal/evidence"
+	"annals/internal/disk/disktest"
 	"annals/ledger/chain"
 	"annals/ledger/proof"
+
+	"github.com/cockroachdb/pebble/v2/vfs"
 )
 
 // told is a record of a user that says something which nobody else's does.
@@ -76,7 +78,7 @@ func tryErase(t *testing.T, s *Service, user string, signer chain.Signer) (contr
 	}
 }
 
-// holding lists the files below a folder that hold text, and below the folders in
+// holding lists the files below a folder that hold text, compressed or not, and below the folders in
 // memory that links in it lead to, where batches are staged.
 func holding(t *testing.T, dir, text string) (found []string) {
 	t.Helper()
@@ -93,11 +95,8 @@ func holding(t *testing.T, dir, text string) (found []string) {
 			}
 			return nil
 		}
-		b, err := os.ReadFile(path)
-		if errors.Is(err, fs.ErrNotExist) {
-			return nil
-		}
-		if bytes.Contains(b, []byte(text)) {
+		holds, err := disktest.Holds(vfs.Default, path, text)
+		if holds {
 			found = append(found, path)
 		}
 		return err

@@ -35,6 +35,7 @@ var faceServers = map[string]struct {
 	"anonymous": {access: true, set: func(o *Options) { o.AnonymousWorkspace = "front" }},
 	"days":      {set: func(o *Options) { o.ActivityDays = 120 }},
 	"session":   {set: func(o *Options) { o.RequireSession = true }},
+	"zone":      {set: func(o *Options) { o.Zones = map[string]*time.Location{"default": mustZone("Europe/Berlin")} }},
 }
 
 // faceTokens are the keys of servers with access, by the name that rows know them by,
@@ -45,6 +46,14 @@ var faceTokens = map[string]access.Request{
 	"two":    {Scopes: access.Record | access.Read, Workspaces: workspaces("one", "two")},
 	"reader": {Scopes: access.Read, Workspaces: workspaces("one")},
 	"writer": {Scopes: access.Record, Workspaces: workspaces("one")},
+}
+
+func mustZone(name string) *time.Location {
+	zone, err := time.LoadLocation(name)
+	if err != nil {
+		panic(err)
+	}
+	return zone
 }
 
 func workspaces(names ...string) access.Workspaces {

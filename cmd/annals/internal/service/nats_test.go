@@ -21,12 +21,15 @@ import (
 
 // natsConfig writes the configuration of a server on this machine, and returns its
 // folder and address.
-func natsConfig(t *testing.T) (dir, address string) {
+func natsConfig(t *testing.T) (dir, address string) { return natsConfigIn(t, false) }
+
+// natsConfigIn is natsConfig, in operator mode where that is asked for.
+func natsConfigIn(t *testing.T, operator bool) (dir, address string) {
 	t.Helper()
 	dir = filepath.Join(t.TempDir(), "nats")
 	address = fmt.Sprintf("127.0.0.1:%d", freeport.Find(t, 1)[0])
 	_, err := natsconfig.Write(natsconfig.Options{
-		Dir: dir, Nodes: []natsconfig.Node{{Name: "nats"}}, Listen: address, Store: filepath.Join(dir, "store"), Workspaces: []string{"ws_7"},
+		Dir: dir, Nodes: []natsconfig.Node{{Name: "nats"}}, Listen: address, Store: filepath.Join(dir, "store"), Workspaces: []string{"ws_7"}, Operator: operator,
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -37,11 +40,13 @@ func natsConfig(t *testing.T) (dir, address string) {
 // asUser connects as one of those who were written down.
 func asUser(t *testing.T, url, dir, user string, more ...nats.Option) *nats.Conn {
 	t.Helper()
-	seed, err := nats.NkeyOptionFromSeed(natsconfig.SeedFile(dir, user))
-	if err != nil {
-		t.Fatal(err)
+	secret := nats.UserCredentials(natsconfig.CredsFile(dir, user))
+	if _, err := os.Stat(natsconfig.CredsFile(dir, user)); err != nil {
+		if secret, err = nats.NkeyOptionFromSeed(natsconfig.SeedFile(dir, user)); err != nil {
+			t.Fatal(err)
+		}
 	}
-	nc, err := nats.Connect(url, append(more, seed)...)
+	nc, err := nats.Connect(url, append(more, secret)...)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -75,9 +80,15 @@ func withReceipts(t *testing.T, nc *nats.Conn, ids ...string) {
 
 // TestGeneratedCluster: on a server that runs by what `annals nats-config` wrote the
 // whole of a ledger works as its user: it begins, folds, answers on NATS and HTTP,
-// signs, trims, and has messages deleted that were erased.
+// signs, trims, and has messages deleted that were erased. In operator mode too.
 func TestGeneratedCluster(t *testing.T) {
-	dir, address := natsConfig(t)
+	for name, operator := range map[string]bool{"accounts": false, "operator mode": true} {
+		t.Run(name, func(t *testing.T) { generatedCluster(t, operator) })
+	}
+}
+
+func generatedCluster(t *testing.T, operator bool) {
+	dir, address := natsConfigIn(t, operator)
 	so, err := server.ProcessConfigFile(filepath.Join(dir, "nats.conf"))
 	if err != nil {
 		t.Fatal(err)
@@ -94,6 +105,9 @@ func TestGeneratedCluster(t *testing.T) {
 	}
 	o := options(filepath.Join(t.TempDir(), "data"))
 	o.Cluster = &natscontext.Target{URL: "nats://" + address, Nkey: natsconfig.SeedFile(dir, "ledger")}
+	if operator {
+		o.Cluster = &natscontext.Target{URL: "nats://" + address, Creds: natsconfig.CredsFile(dir, "ledger")}
+	}
 	o.Trim = Trim{Margin: 10, Replica: "a", Replicas: []string{"a"}, every: 10 * time.Millisecond}
 	o.scrubEvery = 10 * time.Millisecond
 	s := mustStart(t, o)

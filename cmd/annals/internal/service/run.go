@@ -47,13 +47,14 @@ func (s *Service) run() error {
 		Ready: s.Ready, Version: s.o.Version, Logger: s.o.Logger,
 		Submit: s.Submit, Due: s.Due, Expire: s.Expire, Hole: s.Hole,
 		TrimHeld: s.TrimHeld, Collectors: s.collectors(),
-		TLS: s.tls, Access: s.gate, Keys: s.book, Origins: s.o.Access.Origins, DefaultWorkspace: s.o.DefaultWorkspace, ActivityDays: s.o.ActivityDays,
+		Bounds: s.o.Access.Bounds,
+		TLS:    s.tls, Access: s.gate, Keys: s.book, Origins: s.o.Access.Origins, DefaultWorkspace: s.o.DefaultWorkspace, ActivityDays: s.o.ActivityDays, Zones: s.o.Zones,
 		Witnesses: s.witnesses(), Checkpoint: s.checkpoint, AwaitCheckpoint: s.awaitCheckpoint, SignHead: s.signer.SignHead, Mark: s.lastMark, Retired: s.retired,
 	})
 	door.Register(s.api.Huma(), door.Options{
 		Publish: s.publish, Await: s.pump.await, Get: s.ledger.Get, Tag: s.ledger.Tag, Receipts: s.api.Receipts, Logger: s.o.Logger,
 		Access: s.gate, DefaultWorkspace: s.o.DefaultWorkspace,
-		FoldVersion:        func() uint16 { return s.ledger.Head().State.Version },
+		FoldVersion:        s.foldVersion,
 		Words:              s.words,
 		AnonymousWorkspace: s.o.AnonymousWorkspace, RequireSession: s.o.RequireSession,
 	})

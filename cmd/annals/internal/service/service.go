@@ -37,6 +37,7 @@ import (
 	"annals/internal/access"
 	"annals/internal/access/oidc"
 	"annals/ledger"
+	"annals/ledger/chain"
 	"annals/ledger/proof"
 	"annals/projections"
 	"annals/query"
@@ -92,6 +93,9 @@ type Options struct {
 	RequireSession     bool
 	// ActivityDays is how many days one question of user activity may span; 0: 90.
 	ActivityDays int
+	// Zones are the time zones of workspaces, for the user activity log; of others it is
+	// UTC.
+	Zones map[string]*time.Location
 	// Checkpoint is how often a growing ledger gets a signed checkpoint; 0: each
 	// second.
 	Checkpoint time.Duration
@@ -110,6 +114,11 @@ type Options struct {
 	Timestamps Timestamps
 	// Origin is the name of a ledger that has to be made; "" makes one up.
 	Origin string
+	// Erasers are the public keys that a ledger which has to be made names as its erasers,
+	// and ErasersNeeded how many of them have to sign together. Their private halves are
+	// their holders'.
+	Erasers       []chain.Key
+	ErasersNeeded uint8
 
 	Version string
 	Logger  *slog.Logger
@@ -306,6 +315,9 @@ func (s *Service) open(ctx context.Context) error {
 		return fmt.Errorf("%s is no key of this ledger: bring back the keys that belong to it from a backup", s.dir.Path(datadir.Keys))
 	}
 	if err := s.checkOrigin(genesis.Origin); err != nil {
+		return err
+	}
+	if err := s.checkErasers(&genesis); err != nil {
 		return err
 	}
 	s.projections, err = projections.OpenLive(s.dir.Path(datadir.Projections), s.ledger.ID(), projections.Options{Logger: s.o.Logger})

@@ -72,7 +72,7 @@ func (s *Service) Submit(ctx context.Context, body []byte) (uint64, error) {
 	var refused *chain.ControlError
 	head := s.ledger.Head()
 	if err := chain.CheckControl(&head.State, body); errors.As(err, &refused) && refused.Code != chain.CodeControlNumber {
-		return 0, problem.New(problem.ControlRefused, "%v", err).From(err)
+		return 0, problem.New(problem.ControlRefused, "%v", refusal(err)).From(err)
 	}
 	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
 	defer cancel()
@@ -88,7 +88,7 @@ func (s *Service) Submit(ctx context.Context, body []byte) (uint64, error) {
 		if errors.As(err, &refused) && refused.Code == chain.CodeControlNumber {
 			return 0, problem.New(problem.ControlRaced, "the number due is %d, not %d: nothing was published; sign the statement anew", at.head.State.Control, statement.Number).From(err)
 		}
-		return 0, problem.New(problem.ControlRefused, "%v", err).From(err)
+		return 0, problem.New(problem.ControlRefused, "%v", refusal(err)).From(err)
 	}
 	sequence, err := ingest.PublishControl(ctx, s.line.nc, statement.Type.Subject(), body, at.last)
 	var race *ingest.RaceError
@@ -101,6 +101,14 @@ func (s *Service) Submit(ctx context.Context, body []byte) (uint64, error) {
 	s.o.Logger.Warn("a signed control message was submitted and published", "control", statement.Type.String(), "sequence", sequence)
 	s.pump.nudge()
 	return sequence, nil
+}
+
+// refusal says what to do about too few signatures: the server has none to add.
+func refusal(err error) error {
+	if errors.Is(err, chain.ErrRole) {
+		return fmt.Errorf("%w: this server signs nothing of it; propose it (`--propose FILE`), have it signed where the keys are (`annals sign`), and submit that (`annals submit`)", err)
+	}
+	return err
 }
 
 // submitted are the types that come from an operator. The ledger itself publishes

@@ -12,6 +12,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
@@ -37,6 +38,7 @@ type Options struct {
 type Change struct {
 	Removed []chain.Hash
 	Added   *keys.Private // nil when none takes the place
+	Named   []chain.Hash  // keys that others hold and that came into force
 	Origin  string
 	Answer  control.Answer
 	// Unsigned: no checkpoint covers the change yet, so the last one is still by a key
@@ -124,11 +126,14 @@ type scene struct {
 
 func look(ctx context.Context, o Options) (*scene, error) {
 	folder, err := keys.Load(o.Keys)
+	if errors.Is(err, fs.ErrNotExist) && len(o.Root) > 0 {
+		folder, err = new(keys.Folder), nil // the root keys are all that is needed
+	}
 	if err != nil {
 		return nil, err
 	}
 	s := &scene{o: o, folder: folder}
-	if s.history, err = recent(ctx, o.Server); err != nil {
+	if s.history, err = Recent(ctx, o.Server); err != nil {
 		return nil, err
 	}
 	return s, s.root()
@@ -138,9 +143,9 @@ func look(ctx context.Context, o Options) (*scene, error) {
 // key that signs them is the one that is lost there will be none.
 const patience = 3 * time.Second
 
-// recent asks for the keys as they are now: a server lists them as of its last
+// Recent asks for the keys as they are now: a server lists them as of its last
 // checkpoint, which may be from before a change that was made a moment ago.
-func recent(ctx context.Context, c *client.Client) (*proof.KeyHistory, error) {
+func Recent(ctx context.Context, c *client.Client) (*proof.KeyHistory, error) {
 	deadline := time.Now().Add(patience)
 	for least := uint64(0); ; {
 		h, err := History(ctx, c)
@@ -240,6 +245,11 @@ func (s *scene) submit(ctx context.Context, change chain.KeyChange, role chain.R
 		}
 		out.Added, change.Added = &next, []chain.Key{next.Key()}
 	}
+	return s.publish(ctx, out, change, role == chain.RoleCheckpoint)
+}
+
+// publish has a change published. checkpoints: it puts another key in force for them.
+func (s *scene) publish(ctx context.Context, out *Change, change chain.KeyChange, checkpoints bool) (*Change, error) {
 	for left := races; ; left-- {
 		standing, err := control.Look(ctx, s.o.Server)
 		if err != nil {
@@ -250,7 +260,7 @@ func (s *scene) submit(ctx context.Context, change chain.KeyChange, role chain.R
 		}
 		out.Answer, err = control.Submit(ctx, s.o.Server, chain.SealKeyChange(standing.Ledger, standing.Control, change, s.o.Why, s.signers...))
 		if err == nil {
-			if role == chain.RoleCheckpoint {
+			if checkpoints {
 				out.Unsigned = !s.covered(ctx, out.Answer.Index)
 			}
 			return out, nil
@@ -264,8 +274,11 @@ func (s *scene) submit(ctx context.Context, change chain.KeyChange, role chain.R
 			errors.As(err, &unreached) && unreached.Unsent || out.Answer.Status == control.Rejected {
 			return nil, s.unmade(out, err)
 		}
-		return nil, fmt.Errorf("%w; whether the change was published is not known: `annals keys list --url %s` will show it, and the new key stays in %s",
-			err, s.o.Server.URL(), s.o.Keys)
+		kept := ""
+		if out.Added != nil {
+			kept = ", and the new key stays in " + s.o.Keys
+		}
+		return nil, fmt.Errorf("%w; whether the change was published is not known: `annals keys list --url %s` will show it%s", err, s.o.Server.URL(), kept)
 	}
 }
 

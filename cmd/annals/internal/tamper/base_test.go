@@ -35,9 +35,11 @@ func base(t testing.TB) *book {
 	h.stream.Record("ws_2", "stays", `{}`)
 	h.stream.Record("ws_2", "gone", `{}`)
 	h.stream.Record("ws_2", "gone too", `{}`)
-	h.erase("ws_2")
+	gone := h.erase("ws_2")
 	h.gap(3, func() { h.stream.Record("ws_7", "behind the gap", `{}`) })
 	h.rotate(chain.Rotation)
+	h.nameErasers()
+	h.eraseRange("ws_2", gone, erasers()...) // once more, by others
 	h.epoch()
 	h.replaceOperator()
 	for i := range 240 {

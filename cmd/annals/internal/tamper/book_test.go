@@ -45,9 +45,10 @@ type book struct {
 	head   proof.Head
 	tag    func(string) chain.Hash
 	reigns []reign
-	fs     *vfs.MemFS // the folder that it was read from
-	tree   hashes     // of nodes, as tlog orders them; made when it is needed
-	other  *book      // another ledger of the same keeper, where there is one
+	fs     *vfs.MemFS       // the folder that it was read from
+	tree   hashes           // of nodes, as tlog orders them; made when it is needed
+	token  proof.JudgeToken // of its timestamp authority, where it has one
+	other  *book            // another ledger of the same keeper, where there is one
 }
 
 // book folds what is left and reads the folder back.

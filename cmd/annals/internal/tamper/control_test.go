@@ -18,6 +18,7 @@ func controlTamperings() []tampering {
 	notice := func(b *book) int { return b.control(chain.ControlGap, 0) }
 	seed := func(b *book) int { return b.control(chain.ControlSeed, 120) }
 	mark := func(b *book) int { return b.control(chain.ControlMark, 120) }
+	byTwo := func(b *book) int { return b.control(chain.ControlErase, b.control(chain.ControlErase, 0)+1) }
 	trim := func(b *book) int { return b.control(chain.ControlTrim, 0) }
 	restate := func(name string, where func(*book) int, change func(s *chain.Statement), want proof.Finding, signers ...chain.Signer) tampering {
 		t := changing(name, where, func(b *book, i int) { b.restate(i, change, signers...) }, want)
@@ -81,6 +82,9 @@ func controlTamperings() []tampering {
 			e.Selection = e.Leaves
 			s.Body = e.Append(nil)
 		}, proof.UnauthorisedControl, removed),
+		tenant(erased, restate("an erasure that one of two erasers signed", byTwo, same, proof.UnauthorisedControl, erasers()[0])),
+		tenant(erased, restate("an erasure that one eraser signed twice", byTwo, same, proof.UnauthorisedControl, erasers()[0], erasers()[0])),
+		tenant(erased, restate("an erasure that an eraser and the operator signed", byTwo, same, proof.UnauthorisedControl, erasers()[0], removed)),
 		restate("a trim of another history", trim, func(s *chain.Statement) { s.Root[0] ^= 1 }, proof.UnauthorisedControl, keeper),
 		restate("a genesis signed by no root key", fixed(0), same, proof.UnauthorisedControl, keeper),
 	}

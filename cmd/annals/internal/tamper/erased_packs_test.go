@@ -8,12 +8,14 @@ import (
 	"annals/ledger/proof"
 )
 
+// erased is the first record that was erased.
+func erased(b *book) int {
+	return b.first(0, func(e *chain.Entry) bool { return e.Kind == chain.KindRecord && b.rows[e.Index].payload == nil })
+}
+
 // erasedTamperings change what an evidence pack says of what was erased. change makes
 // one of them.
 func erasedTamperings(change func(name string, want proof.Finding, do func(f files)) tampering) []tampering {
-	erased := func(b *book) int {
-		return b.first(0, func(e *chain.Entry) bool { return e.Kind == chain.KindRecord && b.rows[e.Index].payload == nil })
-	}
 	edit := func(file string, which func(m map[string]any) bool, do func(m map[string]any)) func(f files) {
 		return func(f files) {
 			l := slices.Collect(bytes.Lines(f[file]))

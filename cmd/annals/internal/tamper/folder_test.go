@@ -195,6 +195,7 @@ type knowledge struct {
 	note       []byte      // in which it was signed
 	vkey       string      // a key of the ledger's checkpoints
 	policy     []byte      // of witnesses (C2SP tlog-policy)
+	token      proof.JudgeToken
 }
 
 // parsed is a policy, or nil where there is none.
@@ -210,7 +211,7 @@ func parsed(policy []byte) *proof.Policy {
 }
 
 func (k *knowledge) options() audit.Options {
-	o := audit.Options{Key: k.vkey, Policy: parsed(k.policy)}
+	o := audit.Options{Key: k.vkey, Policy: parsed(k.policy), Token: k.token}
 	if k.remembered != nil {
 		o.Remembered = &audit.Remembered{Ledger: k.ledger, Head: *k.remembered, Note: string(k.note)}
 	}

@@ -116,14 +116,40 @@ func (h *house) replaceOperator() {
 	h.fold()
 }
 
+// erasers are the keys of two people who erase together.
+func erasers() []chain.Signer {
+	return []chain.Signer{signerOf(chaintest.Secret("eraser 1")), signerOf(chaintest.Secret("eraser 2"))}
+}
+
+// nameErasers names them, and a third one.
+func (h *house) nameErasers() {
+	h.t.Helper()
+	c := chain.KeyChange{Thresholds: []chain.Threshold{{Role: chain.RoleEraser, Keys: 2}}}
+	for _, s := range append(erasers(), signerOf(chaintest.Secret("eraser 3"))) {
+		c.Added = append(c.Added, s.Public(chain.RoleEraser))
+	}
+	h.stream.ChangeKeys(c, "", h.stream.Root)
+	h.fold()
+}
+
 // erase erases the last two entries, which are a workspace's.
-func (h *house) erase(workspace string) {
+func (h *house) erase(workspace string) chain.Range {
 	h.t.Helper()
 	h.fold()
+	size := h.ledger.Head().Size
+	r := chain.Range{From: size - 2, To: size}
+	h.eraseRange(workspace, r)
+	return r
+}
+
+// eraseRange erases entries of a workspace. signers are whose signatures are due; none:
+// the operator's.
+func (h *house) eraseRange(workspace string, r chain.Range, signers ...chain.Signer) {
+	h.t.Helper()
 	head := h.ledger.Head()
 	e := chain.Erase{
-		Role: chain.RoleOperator, Reason: chain.EraseOrder, Rule: chain.NoRef, Workspace: h.ledger.Tag(workspace), Parts: 1,
-		Ranges: []chain.Range{{From: head.Size - 2, To: head.Size}},
+		Role: head.State.Roster().Eraser(), Reason: chain.EraseOrder, Rule: chain.NoRef, Workspace: h.ledger.Tag(workspace), Parts: 1,
+		Ranges: []chain.Range{r},
 	}
 	var err error
 	e.Leaves, err = chain.SelectionHash(h.ledger.ID(), e.Workspace, e.Ranges, func(index uint64) (chain.Hash, error) {
@@ -134,9 +160,9 @@ func (h *house) erase(workspace string) {
 		h.t.Fatal(err)
 	}
 	e.Selection = e.Leaves
-	h.stream.Erase(head.Size, head.Root, e, "by Erin")
+	h.stream.Erase(head.Size, head.Root, e, "by Erin", signers...)
 	h.fold()
-	if after := h.ledger.Head(); after.State.Erasures != 1 {
+	if after := h.ledger.Head(); after.State.Erasures != head.State.Erasures+1 {
 		h.t.Fatal("the erasure was rejected")
 	}
 }

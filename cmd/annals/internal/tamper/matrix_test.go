@@ -17,6 +17,7 @@ func tamperings() (out []tampering) {
 	out = append(out, endTamperings()...)
 	out = append(out, ruleTamperings()...)
 	out = append(out, controlTamperings()...)
+	out = append(out, governedTamperings()...)
 	out = append(out, noteTamperings()...)
 	out = append(out, tileTamperings()...)
 	out = append(out, packTamperings()...)
@@ -34,7 +35,7 @@ type done struct {
 
 // tamper tampers with a copy of the honest ledger.
 func (c *tampering) tamper(honest *book) *done {
-	d := &done{tampering: c, honest: honest, book: honest.clone(), knows: knowledge{ledger: honest.id, vkey: honest.vkey()}}
+	d := &done{tampering: c, honest: honest, book: honest.clone(), knows: knowledge{ledger: honest.id, vkey: honest.vkey(), token: honest.token}}
 	if c.do != nil {
 		c.do(d.book)
 	}
@@ -59,7 +60,7 @@ func (c *tampering) tamper(honest *book) *done {
 // TestMatrix tampers in each way, lays the outcome out in each medium and has it
 // audited by each verifier that reads it.
 func TestMatrix(t *testing.T) {
-	honest := base(t)
+	honest := map[bool]*book{false: base(t), true: governed(t)}
 	table := tamperings()
 	all := make([]*done, len(table))
 	packs, knows := make([]files, len(table)), make([]knowledge, len(table))
@@ -70,7 +71,7 @@ func TestMatrix(t *testing.T) {
 			t.Errorf("two tamperings are called %q", c.name)
 		}
 		names[c.name] = true
-		all[i] = c.tamper(honest)
+		all[i] = c.tamper(honest[c.governed])
 		packs[i], knows[i] = all[i].pack(), all[i].knows
 		if c.unseen[inPack] != "" {
 			knows[i].policy = nil // nobody asks a pack for witnesses

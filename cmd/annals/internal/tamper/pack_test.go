@@ -26,12 +26,13 @@ type evidence struct {
 	note      []byte
 
 	// What its maker does besides.
-	headKey *[sha256.Size]byte // signs the head
-	headTag *[sha256.Size]byte // is the head's
-	behind  int                // so many entries, and the tree that holds them, come after the head
-	fewer   int                // so many entries the head keeps quiet
-	bare    bool               // no payload is selected
-	foreign bool               // another workspace's entry is among the lines
+	headKey  *[sha256.Size]byte // signs the head
+	headTag  *[sha256.Size]byte // is the head's
+	behind   int                // so many entries, and the tree that holds them, come after the head
+	fewer    int                // so many entries the head keeps quiet
+	bare     bool               // no payload is selected
+	resigned bool               // so are the marks
+	foreign  bool               // another workspace's entry is among the lines
 }
 
 // workspaces are the names in the base ledger. Tags don't give them away.
@@ -49,7 +50,7 @@ func (d *done) packOf(index int) *evidence {
 	for index < last && d.honest.rows[index].filed.IsZero() {
 		index++
 	}
-	e := &evidence{honest: d.honest, book: d.book, proven: d.honest, tag: d.honest.rows[index].filed, note: d.checkpoint}
+	e := &evidence{resigned: d.governed && d.insider, honest: d.honest, book: d.book, proven: d.honest, tag: d.honest.rows[index].filed, note: d.checkpoint}
 	if d.insider || d.signer != nil {
 		e.proven = d.book
 	}
@@ -93,10 +94,14 @@ type packLine struct {
 
 // lines are the workspace's entries, in the order in which the keeper has them.
 func (e *evidence) lines() (out []packLine, payloads int) {
+	foreign := e.foreign
 	for i := range e.book.rows {
 		r := &e.book.rows[i]
-		if r.filed != e.tag && !(e.foreign && i == len(e.book.rows)/2) {
-			continue
+		if r.filed != e.tag {
+			if !foreign || i < len(e.book.rows)/2 || r.filed.IsZero() || r.entry().Position >= uint64(len(out)) {
+				continue // it is to be one whose position is taken here
+			}
+			foreign = false
 		}
 		line := packLine{Index: uint64(i), Entry: b64(r.raw)}
 		if len(r.raw) >= 24 {
@@ -134,20 +139,30 @@ func (e *evidence) lines() (out []packLine, payloads int) {
 func (e *evidence) goneBy(index uint64) int {
 	for _, by := range e.erasures() {
 		entry := e.honest.rows[by].entry()
-		if erase, _ := entry.Erases(); erase.Covers(index) {
+		if erase, ok := entry.Erases(); ok && erase.Covers(index) {
 			return by
 		}
 	}
 	return 0
 }
 
-// erasures are the entries that erased something of the workspace.
+// erasures are the entries that erased something of the workspace, or let it expire;
+// beside the latter, those that say what may.
 func (e *evidence) erasures() (out []int) {
-	for i := range e.honest.rows {
+	var law []int
+	ruled := false
+	for i := range min(len(e.honest.rows), len(e.proven.rows)) {
 		entry := e.honest.rows[i].entry()
-		if erase, ok := entry.Erases(); ok && erase.Workspace == e.tag && i < len(e.proven.rows) {
-			out = append(out, i)
+		if erase, ok := entry.Erases(); ok && erase.Workspace == e.tag {
+			out, ruled = append(out, i), ruled || erase.Rule != chain.NoRef
 		}
+		if t := chain.ControlType(entry.Code); entry.Kind == chain.KindControl && t >= chain.ControlRetention && t <= chain.ControlRelease {
+			law = append(law, i) // of this ledger, all are for the one workspace
+		}
+	}
+	if ruled {
+		out = append(out, law...)
+		slices.Sort(out)
 	}
 	return out
 }
@@ -245,7 +260,7 @@ func b64s(hashes []tlog.Hash) []string {
 
 // mark is the last mark of the honest ledger that speaks of the workspace, in the
 // proven tree; nil where there is none. Its map is the honest one: it is under a
-// signature that a forger leaves alone.
+// signature that a forger leaves alone, unless all is signed anew.
 func (e *evidence) mark() any {
 	b := e.proven
 	for i := len(b.rows) - 1; i > 0; i-- {
@@ -254,12 +269,11 @@ func (e *evidence) mark() any {
 		if entry.Kind != chain.KindControl || entry.Code != uint16(chain.ControlMark) || err != nil || c.Statement.Size > uint64(len(e.honest.rows)) {
 			continue
 		}
-		heads := map[chain.Hash]chain.Head{}
-		for at := range e.honest.rows[:c.Statement.Size] {
-			r := &e.honest.rows[at]
-			heads[r.filed] = chain.Head{Count: heads[r.filed].Count + 1, Index: uint64(at), Leaf: e.honest.nodes[0][at]}
+		from := e.honest
+		if e.resigned {
+			from = e.proven
 		}
-		row, ok := proof.NewHeadsMap(heads).Row(e.tag)
+		row, ok := proof.NewHeadsMap(from.heads(c.Statement.Size)).Row(e.tag)
 		if !ok {
 			continue
 		}

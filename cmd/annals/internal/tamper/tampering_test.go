@@ -7,6 +7,8 @@ import (
 // tampering is one way of it.
 type tampering struct {
 	name string
+	// governed says that it is done to the ledger of rules, holds and tokens.
+	governed bool
 	// do changes the ledger, as it will be laid out everywhere.
 	do func(b *book)
 	// insider says that whoever did it holds the checkpoint key: the checkpoint is

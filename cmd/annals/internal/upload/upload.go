@@ -24,7 +24,7 @@ const (
 
 // Options of an upload. Client is required.
 type Options struct {
-	Client    *client.Client
+	Client    client.Recorder
 	Workspace string      // of records that don't name one; "": each must
 	Progress  func(n int) // told of bytes that are dealt with; nil: nobody
 }

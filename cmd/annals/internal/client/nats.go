@@ -1,0 +1,121 @@
+package client
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"time"
+
+	"annals/cmd/annals/internal/natscontext"
+	"annals/ingest/door"
+	"annals/internal/problem"
+	"annals/query/client"
+
+	"github.com/go-json-experiment/json"
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/micro"
+)
+
+// OverNATS records by requests on annals.api.record: what a producer is let in to do that
+// reaches no HTTP server. Its outcomes are those of HTTP. Where access is configured a
+// request is not told a duplicate or a conflict from a record (docs/receipts.md).
+type OverNATS struct {
+	nc   *nats.Conn
+	most int // bytes of a request
+}
+
+// natsTimeout is more than a server waits for the stream and the ledger together.
+const natsTimeout = 45 * time.Second
+
+// Connect connects to the servers that a target says.
+func Connect(target natscontext.Target, name string) (*OverNATS, error) {
+	url, opts, err := target.Resolve()
+	if err != nil {
+		return nil, err
+	}
+	nc, err := nats.Connect(url, append([]nats.Option{nats.Name(name), nats.MaxReconnects(-1), nats.ReconnectBufSize(-1)}, opts...)...)
+	if err != nil {
+		return nil, fmt.Errorf("no NATS server lets us in at %s: %w", url, err)
+	}
+	return &OverNATS{nc, int(nc.MaxPayload()) - requestRoom}, nil
+}
+
+// requestRoom is left for a request's headers.
+const requestRoom = 4 << 10
+
+// Close closes the connection.
+func (c *OverNATS) Close() { c.nc.Close() }
+
+// Publish records lines: see [Recorder]. They go in as many requests as they need, one
+// after the other, so that the ledger has them in their order.
+func (c *OverNATS) Publish(ctx context.Context, workspace string, lines [][]byte, again bool) (all []Outcome, err error) {
+	for rest := lines; len(rest) > 0; {
+		if err == nil {
+			n, size := 0, 0
+			for n < len(rest) && n < door.MaxRequested {
+				if size += len(rest[n]) + 1; n > 0 && (size > c.most || several(rest[n]) || several(rest[n-1])) {
+					break
+				}
+				n++
+			}
+			var got []Outcome
+			got, err = persist(ctx, n, again, func() ([]Outcome, error) { return c.request(ctx, workspace, rest[:n]) })
+			if got == nil {
+				got = make([]Outcome, n)
+				for i := range got {
+					got[i].Status = "unknown"
+				}
+			}
+			all, rest = append(all, got...), rest[n:]
+			continue
+		}
+		all, rest = append(all, Outcome{Status: Unsent}), rest[1:]
+	}
+	return all, err
+}
+
+// several reports whether a record was written over several lines: then it is asked for
+// by itself.
+func several(record []byte) bool { return bytes.IndexByte(record, '\n') >= 0 }
+
+func (c *OverNATS) request(ctx context.Context, workspace string, lines [][]byte) ([]Outcome, error) {
+	ctx, cancel := context.WithTimeout(ctx, natsTimeout)
+	defer cancel()
+	m := &nats.Msg{
+		Subject: door.SubjectRecord + "." + workspace,
+		Header:  nats.Header{door.HeaderWait: {"recorded"}, "Content-Type": {"application/x-ndjson"}},
+		Data:    bytes.Join(lines, []byte{'\n'}),
+	}
+	if several(lines[0]) {
+		m.Header["Content-Type"] = []string{"application/json"}
+	}
+	got, err := c.nc.RequestMsgWithContext(ctx, m)
+	switch {
+	case errors.Is(err, nats.ErrNoResponders):
+		return nil, client.Unreached("no ledger answers there on "+m.Subject+": is `annals serve` running, and does this account import the subject?", true, err)
+	case errors.Is(err, nats.ErrMaxPayload):
+		return nil, &Problem{Code: string(problem.TooLarge), Status: http.StatusRequestEntityTooLarge, Detail: fmt.Sprintf("the record has %d bytes, and the NATS server takes %d in one message", len(m.Data), c.nc.MaxPayload())}
+	case err != nil:
+		return nil, client.Unreached(fmt.Sprintf("no answer came over NATS from %s: %v", c.nc.ConnectedUrlRedacted(), err), false, err)
+	}
+	a := &client.Answer{Status: http.StatusOK, Body: got.Data}
+	if got.Header.Get(micro.ErrorCodeHeader) == "" {
+		return outcomes(a, len(lines))
+	}
+	p := new(problem.Problem)
+	_ = json.Unmarshal(got.Data, p) // what is no problem is said to be none below
+	a.Status = max(p.Status, http.StatusBadRequest)
+	switch {
+	case p.Code == problem.TooLarge: // the request was not: so the answer would have been
+		return nil, client.Unreached("whether the records are in the ledger is not known: "+p.Detail, false, nil)
+	case several(lines[0]) && a.Status == http.StatusUnprocessableEntity: // a record by itself
+		o := Outcome{Status: "rejected", Code: string(p.Code), Detail: p.Detail}
+		if len(p.Errors) > 0 && p.Errors[0].Pointer != nil {
+			o.Pointer = *p.Errors[0].Pointer
+		}
+		return []Outcome{o}, nil
+	}
+	return outcomes(a, len(lines))
+}

@@ -1,0 +1,209 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/url"
+	"os"
+	"strings"
+
+	"annals/cmd/annals/internal/client"
+	"annals/cmd/annals/internal/control"
+	"annals/cmd/annals/internal/durable"
+	"annals/cmd/annals/internal/keys"
+	"annals/cmd/annals/internal/proposal"
+	"annals/ledger/chain"
+
+	"github.com/spf13/cobra"
+	"golang.org/x/term"
+)
+
+type signFlags struct {
+	key, name, passphrase, url string
+	yes                        bool
+}
+
+func (a *app) signFile() *cobra.Command {
+	var f signFlags
+	cmd := &cobra.Command{
+		Use:   "sign FILE",
+		Short: "Sign what somebody proposed, with a key of your own",
+		Long: `Sign a proposal: a file that ` + "`annals erase --propose`" + ` wrote, or hold, retention or
+keys. It shows what its statements do, made of the bytes that are signed, and refuses a
+file that says anything else. Then it asks, and puts your signature into the file.
+
+It needs the file and the key, and neither a server nor the ledger. But a statement
+names entries by their numbers and a workspace by its tag: that these are what the
+proposer says, only the ledger's server can tell. --url asks it.`,
+		Example: `  annals sign request.json --key dana.key
+  annals sign request.json --key dana.key --url https://audit.example.com --token-file dana.token`,
+		Args: cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return a.runSign(cmd.Context(), &f, args[0])
+		},
+	}
+	fl := cmd.Flags()
+	fl.StringVar(&f.key, "key", "", "the `FILE` of your key, as annals keys new makes it")
+	fl.StringVar(&f.name, "name", "", "whom you are to be called in the file; default: what the key's .pub says")
+	passphraseFlag(cmd, &f.passphrase)
+	fl.StringVar(&f.url, "url", "", "the `URL` of the ledger's server: have it say whether what was told is so")
+	a.tokenFlag(cmd)
+	fl.BoolVar(&f.yes, "yes", false, "sign it without asking")
+	return cmd
+}
+
+func passphraseFlag(cmd *cobra.Command, file *string) {
+	cmd.Flags().StringVar(file, "passphrase-file", "", "a `FILE` with the passphrase that the key is encrypted by, instead of asking for it")
+}
+
+func (a *app) runSign(ctx context.Context, f *signFlags, file string) error {
+	if f.key == "" {
+		return usagef("--key names the file of your key")
+	}
+	p, err := readProposals([]string{file})
+	if err != nil {
+		return err
+	}
+	a.shows(p)
+	for i := range p.Signatures {
+		fmt.Fprintf(a.out, "by       %s\n", p.Signatures[i].Who())
+	}
+	if err := a.checkTold(ctx, f.url, p); err != nil {
+		return err
+	}
+	if !f.yes {
+		fmt.Fprint(a.err, "sign it with "+f.key+"? yes or no: ")
+		said, _ := bufio.NewReader(a.in).ReadString('\n')
+		if strings.TrimSpace(said) != "yes" {
+			return errors.New("nothing was signed: say yes, or give --yes")
+		}
+	}
+	signer, err := keys.OpenPersonal(f.key, a.passphrase(f.passphrase))
+	if err != nil {
+		return err
+	}
+	if f.name == "" {
+		if public, name, err := keys.ReadPublic(f.key + keys.PublicSuffix); err == nil && string(public) == string(signer.Public(0).Public) {
+			f.name = name
+		}
+	}
+	if err := keys.CheckName(f.name); err != nil {
+		return usagef("--name: %w", err)
+	}
+	if err := p.Sign(signer, f.name); err != nil {
+		return err
+	}
+	b, err := p.Encode()
+	if err != nil {
+		return err
+	}
+	if err := durable.Replace(file, append(b, '\n')); err != nil {
+		return err
+	}
+	_, err = fmt.Fprintf(a.out, "signed   by %s; %s in the file\n", p.Signatures[len(p.Signatures)-1].Who(), plural(uint64(len(p.Signatures)), "signature"))
+	return err
+}
+
+// checkTold asks a server whether what was told of the statements is so. Without one it
+// says that nobody was asked.
+func (a *app) checkTold(ctx context.Context, address string, p *proposal.Proposal) error {
+	switch {
+	case p.Told.Workspace == "":
+		return nil // there is nothing that the bytes don't say
+	case address == "":
+		_, err := fmt.Fprintln(a.out, "checked  nothing of what was told: it is the proposer's word; with --url the ledger's server is asked")
+		return err
+	}
+	c, err := a.serverAt(address)
+	if err != nil {
+		return err
+	}
+	at, err := control.Look(ctx, c)
+	if err != nil {
+		return err
+	}
+	if at.Ledger != p.Ledger {
+		return fmt.Errorf("the server at %s serves the ledger %s, and not the one that this is for; nothing was signed", address, at.Ledger)
+	}
+	later, err := confirmTold(ctx, c, p)
+	if err != nil {
+		return fmt.Errorf("the server at %s doesn't bear out what was told: %w; nothing was signed", address, err)
+	}
+	fmt.Fprintf(a.out, "checked  the server at %s says the same of the workspace and of what is selected\n", address)
+	if later > 0 {
+		fmt.Fprintf(a.out, "later    %s came since, or was left out, and is not part of this\n", entries(later))
+	}
+	return nil
+}
+
+// confirmTold asks a server what was told: that the name's tag is the statements', and
+// that the question selects what they do. later is how many entries it selects now that
+// they don't.
+func confirmTold(ctx context.Context, c *client.Client, p *proposal.Proposal) (later uint64, err error) {
+	question, err := url.ParseQuery(p.Told.Select)
+	if err != nil {
+		return 0, fmt.Errorf("the question %q is none", p.Told.Select)
+	}
+	if p.Told.Select == "" {
+		question = url.Values{"kind": {"gap"}} // for the tag alone
+	}
+	s, err := control.Select(ctx, c, p.Told.Workspace, question)
+	if err != nil {
+		return 0, err
+	}
+	now := map[uint64]bool{}
+	for i := range s.Parts {
+		for _, r := range s.Parts[i].Ranges {
+			for index := r[0]; index < r[1]; index++ {
+				now[index] = true
+			}
+		}
+	}
+	for tag, ranges := range p.Selected() {
+		if tag != s.Tag {
+			return 0, fmt.Errorf("the workspace %q has the tag %s, and not %s", p.Told.Workspace, s.Tag, tag)
+		}
+		for index := range chain.Indexes(ranges) {
+			if !now[index] {
+				return 0, fmt.Errorf("entry %d is not selected by %q: it is about something else, or was erased already", index, p.Told.Select)
+			}
+			delete(now, index)
+		}
+	}
+	return uint64(len(now)), nil
+}
+
+// passphrase asks for a passphrase, or reads it from a file.
+func (a *app) passphrase(file string) func() (string, error) {
+	return func() (string, error) {
+		if file != "" {
+			b, err := readBounded(file, 4096)
+			return strings.TrimRight(string(b), "\r\n"), err
+		}
+		f, ok := a.in.(*os.File)
+		if !ok || !term.IsTerminal(int(f.Fd())) {
+			return "", errors.New("it is encrypted, and there is no terminal to ask for the passphrase; name a file that holds it with --passphrase-file")
+		}
+		fmt.Fprint(a.err, "passphrase: ")
+		b, err := term.ReadPassword(int(f.Fd()))
+		fmt.Fprintln(a.err)
+		return string(b), err
+	}
+}
+
+// readBounded reads a file of no more than some bytes.
+func readBounded(path string, most int64) ([]byte, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	b, err := io.ReadAll(io.LimitReader(f, most+1))
+	if err == nil && int64(len(b)) > most {
+		err = fmt.Errorf("%s has more than %d bytes", path, most)
+	}
+	return b, err
+}
