@@ -21,8 +21,14 @@ type Vocabulary struct {
 	bySlug      map[string]int
 	byGroup     map[string]int // groups by their slugs
 	prefixes    []int          // definitions that stand for a prefix
-	objects     map[string]noun
+	objects     map[string]Noun
 	choices     map[string][]Choice
+
+	// Of a workspace's: see vocabulary.go.
+	own         *Overlay
+	ownSlugs    map[string]bool   // of its types
+	ownPrefixes int               // how many of the prefixes are its, the first ones
+	reasons     map[string]string // labels by their codes
 }
 
 // Group is a chapter of a published catalogue.
@@ -82,17 +88,34 @@ func (d Definition) Prefix() string {
 func Lookup(slug string) (Definition, bool) { return Catalogue().Lookup(slug) }
 
 // Lookup finds a type by its slug, or by a prefix that it goes on from. Of two
-// prefixes the one read first wins.
+// prefixes the one read first wins. What a workspace says of a type, by a prefix
+// too, goes before what is published.
 func (v *Vocabulary) Lookup(slug string) (Definition, bool) {
-	if i, ok := v.bySlug[slug]; ok {
+	i, exact := v.bySlug[slug]
+	if exact && (v.ownPrefixes == 0 || v.ownSlugs[slug]) {
 		return v.definitions[i], true
 	}
-	for _, i := range v.prefixes {
-		if rest, ok := strings.CutPrefix(slug, v.definitions[i].Prefix()); ok && rest != "" {
-			return v.definitions[i], true
+	for n, at := range v.prefixes {
+		if exact && n == v.ownPrefixes {
+			break
+		}
+		if rest, ok := strings.CutPrefix(slug, v.definitions[at].Prefix()); ok && rest != "" {
+			return v.definitions[at], true
 		}
 	}
+	if exact {
+		return v.definitions[i], true
+	}
 	return Definition{}, false
+}
+
+// Definition returns what stands under a slug, "frontend_*" of a prefix.
+func (v *Vocabulary) Definition(slug string) (Definition, bool) {
+	i, ok := v.bySlug[slug]
+	if !ok {
+		return Definition{}, false
+	}
+	return v.definitions[i], true
 }
 
 // Definitions returns every type in the published order.
@@ -141,8 +164,8 @@ var Catalogue = sync.OnceValue(func() *Vocabulary {
 	return v
 })
 
-// noun is how an object type reads: "app" before a name, "an app" without one.
-type noun struct {
+// Noun is how an object type reads: "app" before a name, "an app" without one.
+type Noun struct {
 	Type string `json:"type"`
 	Noun string `json:"noun"`
 	One  string `json:"one"`
@@ -152,7 +175,7 @@ type noun struct {
 type catalogueFile struct {
 	Name    string  `json:"name"`
 	Title   string  `json:"title"`
-	Objects []noun  `json:"objects"`
+	Objects []Noun  `json:"objects"`
 	Open    bool    `json:"open"`   // for every type
 	Fields  []Field `json:"fields"` // of every type
 	Groups  []struct {
@@ -172,7 +195,7 @@ func ReadVocabulary(files fs.FS, folder string) (*Vocabulary, error) {
 	if err != nil {
 		return nil, err
 	}
-	v := &Vocabulary{bySlug: map[string]int{}, byGroup: map[string]int{}, objects: map[string]noun{}, choices: map[string][]Choice{}}
+	v := &Vocabulary{bySlug: map[string]int{}, byGroup: map[string]int{}, objects: map[string]Noun{}, choices: map[string][]Choice{}}
 	for _, name := range names {
 		data, err := fs.ReadFile(files, name)
 		if err != nil {

@@ -11,8 +11,9 @@
 // one verdict, by us or by a library upgrade, is a new version of the format.
 //
 // Everything that is a matter of opinion comes after. The [Catalogue] knows the
-// published activity types; what breaks it is flagged ([Check]), never refused:
-// an audit ledger that refuses evidence is worse than one that questions it. A
+// published activity types, and an [Overlay] those that a workspace adds or calls
+// otherwise; what breaks them is flagged ([Vocabulary.Check]), never refused: an
+// audit ledger that refuses evidence is worse than one that questions it. A
 // [Sentence] says in words what a record tells, as structured parts and as
 // plain text, never as HTML.
 package activity

@@ -34,9 +34,13 @@ const (
 // Check returns what is doubtful about a record: about its type by the
 // [Catalogue], about its date and its amended entry. r.Type must be filled in
 // where the subject alone named it.
-func Check(r *Record) []Flag {
+func Check(r *Record) []Flag { return Catalogue().Check(r) }
+
+// Check returns what is doubtful about a record: about its type by the vocabulary,
+// about its date and its amended entry.
+func (v *Vocabulary) Check(r *Record) []Flag {
 	var flags []Flag
-	if d, ok := Lookup(r.Type); ok {
+	if d, ok := v.Lookup(r.Type); ok {
 		flags = d.Check(r)
 	} else {
 		flags = []Flag{{FlagUnknownType, "/type", "no catalogue has the type " + quote(r.Type)}}

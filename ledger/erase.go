@@ -169,6 +169,8 @@ func (w *writer) destroy(db *pebble.DB, r *chain.Result, f *chain.Folded) error 
 	case chain.ControlTrim:
 	case chain.ControlRetention, chain.ControlHold, chain.ControlRelease:
 		return w.batch.Set(governingKey(e.Index), nil, nil)
+	case chain.ControlCatalogue:
+		return w.settles(e)
 	default:
 		return nil
 	}

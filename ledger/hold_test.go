@@ -131,7 +131,7 @@ func TestHoldRacesErase(t *testing.T) {
 	t.Logf("%d rounds: %v", *races, won)
 }
 
-// governed is a stream in which records, rules, holds, releases, erasures and expiries
+// governed is a stream in which records, rules, holds, releases, catalogues, erasures and expiries
 // come as chance has it.
 func governed(t testing.TB, rng *rand.Rand, name string) *chaintest.Stream {
 	s := chaintest.NewKeyed(name)
@@ -149,7 +149,9 @@ func governed(t testing.TB, rng *rand.Rand, name string) *chaintest.Stream {
 				some = append(some, e.Index)
 			}
 		}
-		switch n := rng.IntN(10); {
+		switch n := rng.IntN(11); {
+		case n == 10:
+			s.Catalogue(l.State.Tag([]string{"ws_7", "ws_8"}[rng.IntN(2)]), []string{`{}`, `{"strict":true}`, "none"}[rng.IntN(3)])
 		case n < 5 || len(some) == 0:
 			s.Record("ws_7", fmt.Sprint(rng.IntN(20)), fmt.Sprint(rng.IntN(2)))
 		case n == 5:

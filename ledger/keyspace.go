@@ -10,6 +10,7 @@ import (
 
 // The keyspace. Numbers are big-endian, so keys sort as numbers do.
 //
+//	c <tag 32> <index 8>  an entry that is a catalogue of the workspace
 //	d <key 32>       index of the first record under a dedupe key
 //	e <index 8> 0    an entry's row: hashes of the tree's nodes, level 1 upwards,
 //	                 that the entry completes (an even index completes none), and
@@ -36,6 +37,7 @@ const (
 	prefixHead   = 'w'
 	prefixSeed   = 's'
 
+	prefixCatalogue  = 'c'
 	prefixGoverning  = 'g'
 	prefixReference  = 'r'
 	prefixErased     = 'x'

@@ -43,7 +43,8 @@ type Ledger struct {
 	awaited awaited
 	ring    ring
 
-	closing sync.Once
+	closing    sync.Once
+	catalogued catalogued
 }
 
 func newLedger(db *pebble.DB, g chain.Genesis, o Options) *Ledger {

@@ -37,6 +37,7 @@ func (s *Source) CheckTables(ctx context.Context) error {
 			}
 			return nil
 		}},
+		{prefixCatalogue, "catalogue", s.checkCatalogue},
 		{prefixGoverning, "rule or hold", s.checkGoverning},
 		{prefixReference, "reference", s.checkReference},
 		{prefixErased, "erased entry", func(key, value []byte) error {

@@ -167,10 +167,14 @@ func init() {
 			return f.add(projections.FieldLinked, false, projections.Value{A: v, Prefix: true})
 		},
 	}
+	labels := map[string]string{
+		"activityType":   " The type, or what the workspace's catalogue calls it.",
+		"activityReason": " The code, or what the workspace's catalogue calls it.",
+	}
 	for _, field := range face.LogFilters {
 		narrow := natives[field.Field]
 		parameters["log-"+field.Field] = &parameter{
-			name: field.Field, in: inQuery, example: "kim.okafor", about: "Entries with this " + field.Field + ", byte by byte.", schema: nonEmpty,
+			name: field.Field, in: inQuery, example: "kim.okafor", about: "Entries with this " + field.Field + ", byte by byte." + labels[field.Field], schema: nonEmpty,
 			parse: func(f *filter, _ said, v string) (problem.Code, string) {
 				if code, why := text(v); code != "" {
 					return code, why
@@ -213,8 +217,9 @@ func (a *API) logZone(w http.ResponseWriter, f *filter) {
 	w.Header().Set(LogZoneHeader, f.logging.zone.String())
 }
 
-// logOf reads an entry as the log has it.
-func (it *item) logOf(leaf *chain.Leaf, zone *time.Location) face.LogEntry {
+// logOf reads an entry as the log has it: by its codes, and in the words of its
+// workspace.
+func (it *item) logOf(leaf *chain.Leaf, zone *time.Location) (coded, told face.LogEntry, err error) {
 	e := &leaf.Entry
 	recorded := time.UnixMilli(int64(e.ULID.Time()))
 	_, shown := it.payload(leaf)
@@ -224,7 +229,12 @@ func (it *item) logOf(leaf *chain.Leaf, zone *time.Location) face.LogEntry {
 	} else {
 		r.Type = shown.typ
 	}
-	return face.LogOf(e.Index, r, recorded, zone)
+	words, err := it.words(e.Index)
+	if err != nil {
+		return coded, told, err
+	}
+	coded = face.LogOf(e.Index, r, recorded, zone)
+	return coded, coded.Labelled(words), nil
 }
 
 // logEntry answers one entry of the log.
@@ -245,8 +255,27 @@ func (a *API) logEntry(w http.ResponseWriter, _ *http.Request, f *filter) error 
 	case e.Workspace != a.o.Ledger.Tag(f.workspace), timelineKinds&(1<<e.Kind) == 0, notULID == nil && e.ULID != id:
 		return noSuchLogEntry(asked)
 	}
-	out := newItem(a, f).logOf(&leaf, f.logging.zone)
+	_, out, err := newItem(a, f).logOf(&leaf, f.logging.zone)
+	if err != nil {
+		return err
+	}
 	return writeJSON(w, &out)
+}
+
+// logTypes has the indexes look for the types that a catalogue of the workspace ever
+// called what activityType asks for, besides the type of that name.
+func (a *API) logTypes(f *filter, size uint64) error {
+	label, asked := f.logging.want["activityType"]
+	if !asked {
+		return nil
+	}
+	types, err := a.typesCalled(f.workspace, label, size)
+	for i := range f.where {
+		if c := &f.where[i]; c.Field == projections.FieldType {
+			c.Any = append(c.Any, types...)
+		}
+	}
+	return err
 }
 
 func noSuchLogEntry(id string) error {
@@ -262,6 +291,9 @@ func (a *API) logList(w http.ResponseWriter, r *http.Request, f *filter) error {
 		return err
 	}
 	defer view.Close()
+	if err := a.logTypes(f, moment.size); err != nil {
+		return err
+	}
 	q, none, err := a.question(view, f, moment.size)
 	if err != nil {
 		return err
@@ -334,11 +366,11 @@ func (l *logPage) entries(indexes []uint64) (read int, err error) {
 			return errFull
 		}
 		read++
-		e := it.logOf(leaf, l.f.logging.zone)
-		if !l.f.logging.want.Holds(&e) {
-			return nil
+		coded, told, err := it.logOf(leaf, l.f.logging.zone)
+		if err != nil || !l.f.logging.want.Holds(&coded, &told) {
+			return err
 		}
-		b, err := json.Marshal(&e)
+		b, err := json.Marshal(&told)
 		if err != nil {
 			return err
 		}

@@ -198,7 +198,11 @@ func (a *API) told(indexes []uint64, f *filter, zone *time.Location, fn func(at 
 		}
 		_, shown := it.payload(leaf)
 		item.Type = shown.typ
-		if d, ok := activity.Lookup(shown.typ); ok {
+		words, err := it.words(e.Index)
+		if err != nil {
+			return err
+		}
+		if d, ok := words.Lookup(shown.typ); ok {
 			item.Label = d.Label
 		}
 		size += 512 + 2*len(shown.record)
@@ -209,7 +213,7 @@ func (a *API) told(indexes []uint64, f *filter, zone *time.Location, fn func(at 
 				return err
 			}
 			r.Type = shown.typ
-			item.tell(r, f.workspace)
+			item.tell(r, words, f.workspace)
 			if t, ok := activity.Occurred(r.OccurredAt); ok {
 				occurred = t.In(zone)
 			}
@@ -232,8 +236,8 @@ func (a *API) told(indexes []uint64, f *filter, zone *time.Location, fn func(at 
 const feedTime = "2006-01-02T15:04:05.000Z07:00"
 
 // tell fills in what the record says.
-func (i *FeedItem) tell(r *activity.Record, workspace string) {
-	s := activity.Describe(r)
+func (i *FeedItem) tell(r *activity.Record, words *activity.Vocabulary, workspace string) {
+	s := words.Describe(r)
 	i.Sentence = &FeedSentence{Text: s.String(), Parts: s}
 	i.Changes, i.object = r.Changes, r.Object
 	base := "/v1/workspaces/" + workspace

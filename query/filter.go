@@ -208,9 +208,13 @@ func (f *filter) kindList() []chain.Kind {
 // question is what the filter asks the indexes of a tree of a size, and of a
 // moment in it; none: nothing of it can match.
 func (a *API) question(view *projections.View, f *filter, size uint64) (q projections.Query, none bool, err error) {
+	where, err := a.grouped(f, size)
+	if err != nil {
+		return q, true, err
+	}
 	q = projections.Query{
 		Workspace: a.o.Ledger.Tag(f.workspace),
-		Where:     f.where, Kinds: f.kindList(),
+		Where:     where, Kinds: f.kindList(),
 		To: size, Order: f.order, Oldest: f.oldest, Limit: f.limit, Work: a.o.Work,
 	}
 	if f.occurredSince != everSince || f.occurredUntil != everUntil {

@@ -68,12 +68,12 @@ var filters = map[string]*parameter{
 	},
 	"group": {
 		list: true, example: "app",
-		about:  "Records whose type stands in this group of the activity catalogue: ",
+		about:  "Records whose type stands in this group of the activity catalogue, or of the workspace's own: ",
 		names:  groups,
 		schema: nonEmpty,
 		parse: func(f *filter, said said, v string) (problem.Code, string) {
-			if _, ok := activity.Catalogue().Group(v); !ok {
-				return "unknown_group", strconv.Quote(v) + " is no group of the catalogue; there is " + groups()
+			if !activity.ValidType(v) {
+				return unknownGroup(v, activity.Catalogue())
 			}
 			return f.add(projections.FieldGroup, said.not, projections.Value{A: v})
 		},
@@ -207,11 +207,17 @@ func network(v string) (problem.Code, string) {
 	return text(v)
 }
 
-// groups lists the catalogue's groups.
-func groups() string {
+// groups lists the published catalogue's groups.
+func groups() string { return groupsOf(activity.Catalogue()) }
+
+func groupsOf(words *activity.Vocabulary) string {
 	var slugs []string
-	for _, g := range activity.Catalogue().Groups() {
+	for _, g := range words.Groups() {
 		slugs = append(slugs, g.Slug)
 	}
 	return strings.Join(slugs, ", ")
+}
+
+func unknownGroup(group string, words *activity.Vocabulary) (problem.Code, string) {
+	return "unknown_group", strconv.Quote(group) + " is no group of the catalogue; there is " + groupsOf(words)
 }

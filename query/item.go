@@ -25,6 +25,9 @@ type item struct {
 	asked    string // the type of all of them, where the page asks for one
 	sentence bool
 
+	catalogues ledger.Catalogues // see words
+	looked     bool
+
 	// What the item before said; most say the same again.
 	spelt   []byte
 	subject chain.Subject
@@ -97,7 +100,11 @@ func (it *item) append(b []byte, leaf *chain.Leaf, hash chain.Hash) ([]byte, err
 		return b, err
 	}
 	if it.sentence && payload.record != nil && e.Kind != chain.KindRejection {
-		b = appendSentence(b, payload.record, payload.typ)
+		words, err := it.words(e.Index)
+		if err != nil {
+			return b, err
+		}
+		b = appendSentence(b, payload.record, payload.typ, words)
 	}
 	b = appendTrace(b, leaf, door)
 	if door != nil {
@@ -249,13 +256,13 @@ func appendByKind(b []byte, e *chain.Entry) []byte {
 
 // appendSentence appends what a record tells, for people. It is asked for by
 // with=sentence: to parse a record costs more than all the rest of its item.
-func appendSentence(b, record []byte, typ string) []byte {
+func appendSentence(b, record []byte, typ string, words *activity.Vocabulary) []byte {
 	r, err := activity.Parse(record)
 	if err != nil {
 		return b
 	}
 	r.Type = typ
-	s := activity.Describe(r)
+	s := words.Describe(r)
 	parts, err := json.Marshal(s)
 	if err != nil {
 		return b

@@ -13,6 +13,7 @@ import (
 	"annals/ingest"
 	"annals/ingest/door"
 	"annals/ledger/chain"
+	"annals/ledger/chain/chaintest"
 
 	"github.com/go-json-experiment/json"
 	"github.com/santhosh-tekuri/jsonschema/v6"
@@ -125,7 +126,7 @@ func TestAnswersFitTheirSchemas(t *testing.T) {
 		return []DueRule{{Entry: 9, Workspace: "ab", Entries: 3}}, nil
 	}
 	o.Expire = func(context.Context) error { return nil }
-	s := serve(t, o)
+	s := serveOn(t, chaintest.NewKeyed("query"), o)
 	withDoor(s)
 	signs.publish(s.api.o.Ledger)
 	s.fill("ws", 3)
@@ -141,6 +142,7 @@ func TestAnswersFitTheirSchemas(t *testing.T) {
 	s.settle()
 	s.publish("default", `{"type":"useractivity","id":"a","actor":{"type":"anonymous"},"occurred_at":"x","dimensions":{"activity":"a"},"data":{"id":"a","created_at":"x"}}`)
 	s.settle()
+	s.catalogue("ws", signed("inked"))
 	signs.retire()
 	signs.publish(s.api.o.Ledger)
 	cursor := s.page("/v1/workspaces/ws/timeline?limit=1").NextCursor
@@ -185,6 +187,9 @@ func TestAnswersFitTheirSchemas(t *testing.T) {
 		{"GET", "/v1/workspaces/{ws}/erasure", "/v1/workspaces/ws/erasure?user=u0&along=conflicts", ""},
 		{"GET", "/v1/workspaces/{ws}/erasure", "/v1/workspaces/ws/erasure", ""},
 		{"GET", "/v1/workspaces/{ws}/erasures", "/v1/workspaces/ws/erasures?proofs=999999", ""},
+		{"GET", "/v1/workspaces/{ws}/catalogue", "/v1/workspaces/ws/catalogue", ""},
+		{"GET", "/v1/workspaces/{ws}/catalogue", "/v1/workspaces/other/catalogue", ""},
+		{"GET", "/v1/workspaces/{ws}/catalogue", "/v1/workspaces/ws/catalogue?as_of=9999", ""},
 		{"GET", LogPath, LogPath + "/?limit=2", ""},
 		{"GET", LogPath, LogPath + "?nonsense=1", ""},
 		{"GET", LogPath + "/{id}", LogPath + "/" + ulid, ""},

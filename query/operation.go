@@ -151,6 +151,7 @@ func init() {
 			problems: []problem.Code{problem.InvalidParameter, problem.UnknownParameter, problem.BadRequest, problem.NoSuchRecord, problem.Behind, problem.Internal},
 		},
 		activitiesOperations()[0], activitiesOperations()[1],
+		catalogueOperation(),
 		told[0], told[1], told[2],
 		trackingOperation(),
 		userActivityOperation(),

@@ -68,6 +68,9 @@ func (a *API) tail(w http.ResponseWriter, r *http.Request, f *filter) error {
 		h.Set("Content-Type", eventStream)
 		return nil
 	}
+	if f.where, err = a.grouped(f, 0); err != nil { // as the catalogue is now: who comes later may mean others
+		return err
+	}
 	q, _, err := a.question(nil, f, 0) // no bounds that are indexes: nothing of the indexes is asked
 	if err != nil {
 		return err

@@ -1,6 +1,7 @@
 package face
 
 import (
+	"slices"
 	"strconv"
 	"time"
 
@@ -138,16 +139,32 @@ var LogFilters = []struct {
 // LogWant is what entries have to say: a value for some of [LogFilters].
 type LogWant map[string]string
 
-// Holds reports whether an entry says all of it, byte by byte.
-func (w LogWant) Holds(e *LogEntry) bool {
+// Holds reports whether an entry says all of it, byte by byte, in one of its forms: by
+// codes, or by the labels of [LogEntry.Labelled].
+func (w LogWant) Holds(forms ...*LogEntry) bool {
 	for _, f := range LogFilters {
-		if want, asked := w[f.Field]; asked {
-			if got := f.Value(e); got == nil || *got != want {
-				return false
-			}
+		want, asked := w[f.Field]
+		if asked && !slices.ContainsFunc(forms, func(e *LogEntry) bool { got := f.Value(e); return got != nil && *got == want }) {
+			return false
 		}
 	}
 	return true
+}
+
+// Labelled is the entry with the preset values of a workspace: what its catalogue calls
+// the type and the reason stands in their place, where it calls them something.
+func (e LogEntry) Labelled(words *activity.Vocabulary) LogEntry {
+	if e.ActivityType != nil {
+		if label, ok := words.Named(*e.ActivityType); ok {
+			e.ActivityType = &label
+		}
+	}
+	if e.ActivityReason != nil {
+		if label, ok := words.Reason(*e.ActivityReason); ok {
+			e.ActivityReason = &label
+		}
+	}
+	return e
 }
 
 // logTimes are how the log's datetimes may be written. One without a zone is UTC.

@@ -13,6 +13,9 @@ import (
 // much: the ledger refuses all of it then. The error says so once more. Where the token
 // may not ask, the fold will say.
 func (a *app) refusedByHolds(ctx context.Context, c *client.Client, workspace string, ranges []chain.Range) error {
+	if workspace == chain.SystemWorkspace {
+		return nil // its holds are shown to nobody: the fold, which knows them, is asked
+	}
 	_, holds, err := standing(ctx, c, workspace)
 	if unauthorised(err) {
 		_, err = fmt.Fprintln(a.out, "holds    were not looked at: the token has not the scope audit; a hold refuses the statement")

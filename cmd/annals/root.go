@@ -41,7 +41,7 @@ ANNALS_TOKEN or in the file that --token-file names, and on no command line.`,
 	root.CompletionOptions.HiddenDefaultCmd = true
 	root.SetFlagErrorFunc(flagError)
 	for _, cmd := range []*cobra.Command{
-		a.serve(), a.demo(), a.publish(), a.imports(), a.timeline(), a.counts(), a.tail(), a.record(), a.amend(), a.receipt(), a.verify(), a.evidence(), a.reconcile(), a.witness(), a.export(), a.access(), a.keys(), a.natsConfig(), a.rebuild(), a.gap(), a.erase(), a.signFile(), a.submitFile(), a.expire(), a.retention(), a.hold(), a.epoch(), a.foldVersion(), a.bench(), a.healthcheck(), a.version(),
+		a.serve(), a.demo(), a.publish(), a.imports(), a.timeline(), a.counts(), a.tail(), a.record(), a.amend(), a.receipt(), a.verify(), a.evidence(), a.reconcile(), a.witness(), a.export(), a.access(), a.keys(), a.natsConfig(), a.rebuild(), a.gap(), a.erase(), a.signFile(), a.submitFile(), a.expire(), a.retention(), a.hold(), a.catalogue(), a.epoch(), a.foldVersion(), a.bench(), a.healthcheck(), a.version(),
 	} {
 		cmd.Args = a.arguments(cmd.Args)
 		root.AddCommand(cmd)

@@ -52,7 +52,8 @@ func document(registry huma.Registry) *huma.Operation {
 			"The answer comes after the stream's acknowledgement (202: accepted, it will be recorded), with wait=recorded after the ledger's fsync (200), " +
 			"or with wait=receipt once a published checkpoint covers every record, each with its proof (200). " +
 			"wait=witnessed waits, 20 s at most beyond that, for enough witnesses to cosign such a checkpoint; `grade` says whether they did. " +
-			"In a batch each record has its own fate, and the good ones go on; when not one is a record the answer is 422.\n\n" +
+			"In a batch each record has its own fate, and the good ones go on; when not one is a record the answer is 422. " +
+			"Where the workspace's catalogue is strict (docs/catalogue.md), a record of an unknown type, or without what its type needs, is refused as well.\n\n" +
 			"CloudEvents 1.0 are taken in binary, structured and batched mode where the ledger reads them (fold_version of /v1/ledger is 2 or more); each is published in the JSON event format, JSON data byte for byte. " +
 			"Who acted is named by the attributes authtype and authid, or the data is a record.\n\n" +
 			"A body may be encoded by gzip or zstd. A valid traceparent of the request (W3C Trace Context, version 00), and its tracestate, are kept with each record, as door.trace.\n\nScope: record.",
@@ -88,6 +89,9 @@ func document(registry huma.Registry) *huma.Operation {
 	}
 	for c := activity.CodeEmpty; c <= activity.CodeProducerTooLong; c++ {
 		codes = append(codes, problem.Code(c.String()))
+	}
+	for _, c := range []activity.FlagCode{activity.FlagUnknownType, activity.FlagMissingObject, activity.FlagMissingField} {
+		codes = append(codes, problem.Code(c))
 	}
 	for c := activity.CodeUnsupportedEvent; c <= activity.CodeEventMismatch; c++ {
 		codes = append(codes, problem.Code(c.String()))

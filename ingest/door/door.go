@@ -80,6 +80,10 @@ type Options struct {
 	AckTimeout  time.Duration
 	WaitTimeout time.Duration
 
+	// Words are those that a workspace's records are told in next; where they are strict,
+	// records posted to it are held to them. nil: nothing is.
+	Words func(workspace string) (*activity.Vocabulary, error)
+
 	// FoldVersion is the version of the fold that is in force (chain.State.Version);
 	// below [chain.FoldEvents] no CloudEvent is taken. nil: none is.
 	FoldVersion func() uint16
@@ -187,6 +191,7 @@ func (d *door) post(w http.ResponseWriter, r *http.Request) error {
 		from.Format = activity.FormatEvent
 	}
 	batch := newBatch(workspace, sent.bodies, sent.events, vouching(from, who, newID))
+	d.strict(batch, sent.bodies, sent.events)
 	if err := d.record(r.Context(), batch, sent.lone, wants); err != nil {
 		return err
 	}

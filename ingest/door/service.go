@@ -255,6 +255,7 @@ func (s *Service) post(ctx context.Context, r micro.Request) ([]byte, string, er
 			return nil, "", err
 		}
 		batch := newBatch(workspace, bodies, false, asItIs)
+		s.strict(batch, bodies, false)
 		if err := s.record(ctx, batch, false, wants); err != nil {
 			return nil, "", err
 		}
@@ -265,6 +266,7 @@ func (s *Service) post(ctx context.Context, r micro.Request) ([]byte, string, er
 		workspace = strings.Clone(keys.Workspace) // what is missing is said of the record
 	}
 	batch := newBatch(workspace, [][]byte{r.Data()}, false, asItIs)
+	s.strict(batch, [][]byte{r.Data()}, false)
 	if err := s.record(ctx, batch, true, wants); err != nil {
 		return nil, "", err
 	}

@@ -37,6 +37,7 @@ func (s *Service) event(ctx context.Context, workspace string, header nats.Heade
 		workspace = strings.Clone(keys.Workspace)
 	}
 	b := newBatch(workspace, [][]byte{record}, false, func(_ []byte, keys *activity.Keys) ([]byte, string) { return body, strings.Clone(keys.ID) })
+	s.strict(b, [][]byte{record}, false)
 	if bad != nil {
 		b.frames[0], b.items[0] = nil, refusal(bad)
 	}

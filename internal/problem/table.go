@@ -130,6 +130,11 @@ var table = map[Code]Row{
 	trackingFailed:       {http.StatusInternalServerError, "The event was not recorded", "an operator has to look at the stream's configuration", 0},
 	trackingUnavailable:  {http.StatusServiceUnavailable, "Nothing is recorded at the moment", "send the event again later", 1},
 
+	// What breaks a strict catalogue, under the names that readers' flags have.
+	"unknown_type":   {http.StatusUnprocessableEntity, "No catalogue has the activity type", "correct the type, or have an operator add it with `annals catalogue add`; the workspace's catalogue is strict", 0},
+	"missing_object": {http.StatusUnprocessableEntity, "The record does not say what it is about", "give object.id: the type has an object, and the workspace's catalogue is strict", 0},
+	"missing_field":  {http.StatusUnprocessableEntity, "A field of the activity type is missing", "give the field in data: the workspace's catalogue is strict", 0},
+
 	// A record's faults, under the names that rejections have in the ledger. 400:
 	// nobody can read it; 422: it reads, and breaks a rule.
 	"empty":              {http.StatusBadRequest, "The record is empty", "send a JSON object", 0},

@@ -125,6 +125,8 @@ func (s *State) hold(m *Message, fr *frame, st *Statement) (err error) {
 		err = s.place(st)
 	case ControlRelease:
 		err = s.release(st)
+	case ControlCatalogue:
+		err = s.catalogue(fr, st)
 	case ControlTimestamp:
 		err = s.timestamp(st)
 	default:

@@ -22,6 +22,7 @@ const (
 	ControlRetention ControlType = 9
 	ControlHold      ControlType = 10
 	ControlRelease   ControlType = 11
+	ControlCatalogue ControlType = 12
 	ControlFold      ControlType = 13
 	ControlTrim      ControlType = 14
 	ControlTimestamp ControlType = 17
@@ -53,6 +54,8 @@ func (t ControlType) String() string {
 		return "hold"
 	case ControlRelease:
 		return "release"
+	case ControlCatalogue:
+		return "catalogue"
 	case ControlFold:
 		return "fold-version"
 	case ControlTrim:
@@ -74,7 +77,7 @@ func (t ControlType) role() Role {
 		return RoleRoot
 	case ControlSeed, ControlMark, ControlExpire, ControlTrim, ControlTimestamp:
 		return RoleLedger
-	case ControlEpoch, ControlGap, ControlHold, ControlRelease, ControlFold:
+	case ControlEpoch, ControlGap, ControlHold, ControlRelease, ControlCatalogue, ControlFold:
 		return RoleOperator
 	case ControlErase, ControlRetention:
 		return RoleEraser // or who stands in for it: see [Roster.judgeType]

@@ -290,7 +290,7 @@ func (s *Selected) Erasable() bool {
 		return true
 	case KindControl:
 		switch ControlType(s.Code) {
-		case ControlKey, ControlGap, ControlErase, ControlRetention, ControlHold, ControlRelease:
+		case ControlKey, ControlGap, ControlErase, ControlRetention, ControlHold, ControlRelease, ControlCatalogue:
 			return true
 		}
 	}

@@ -145,7 +145,7 @@ func TestEpochIsNotErased(t *testing.T) {
 	}
 	may := map[chain.ControlType]bool{
 		chain.ControlKey: true, chain.ControlGap: true, chain.ControlErase: true,
-		chain.ControlRetention: true, chain.ControlHold: true, chain.ControlRelease: true,
+		chain.ControlRetention: true, chain.ControlHold: true, chain.ControlRelease: true, chain.ControlCatalogue: true,
 	}
 	for typ := range chain.ControlType(20) {
 		selected := chain.Selected{Kind: chain.KindControl, Code: uint16(typ)}

@@ -192,7 +192,7 @@ func TestHaltingTypes(t *testing.T) {
 	built := map[chain.ControlType]bool{
 		chain.ControlGenesis: true, chain.ControlSeed: true, chain.ControlMark: true, chain.ControlTrim: true,
 		chain.ControlKey: true, chain.ControlEpoch: true, chain.ControlGap: true, chain.ControlErase: true,
-		chain.ControlExpire: true, chain.ControlRetention: true, chain.ControlHold: true, chain.ControlRelease: true, chain.ControlFold: true, chain.ControlTimestamp: true,
+		chain.ControlExpire: true, chain.ControlRetention: true, chain.ControlHold: true, chain.ControlRelease: true, chain.ControlCatalogue: true, chain.ControlFold: true, chain.ControlTimestamp: true,
 	}
 	for typ := range chain.ControlType(20) {
 		s := chaintest.New("halt")

@@ -75,6 +75,8 @@ func (j *joiner) control(x uint64, e *chain.Entry) {
 		j.hold(x, s, signed)
 	case chain.ControlRelease:
 		j.release(x, s, signed)
+	case chain.ControlCatalogue:
+		j.catalogue(x, s)
 	case chain.ControlTimestamp:
 		j.timestamp(x, s)
 	default:

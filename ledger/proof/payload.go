@@ -123,6 +123,10 @@ func (w *worker) whole(it *item, e *chain.Entry, p *chain.Payload) {
 	case chain.ControlSeed:
 		number, commitment, err := chain.ParseSeed(c.Statement.Body)
 		ok = err == nil && len(secret) == 32 && chain.SeedCommitment(number, [32]byte(secret)) == commitment
+	case chain.ControlCatalogue:
+		if settled, err := chain.ParseCatalogue(c.Statement.Body); err == nil { // the join says so
+			_, ok = settled.Open(secret)
+		}
 	case chain.ControlMark, chain.ControlTrim, chain.ControlTimestamp:
 		ok = len(secret) == 0
 	}

@@ -8,7 +8,7 @@ import (
 )
 
 // Random is a stream of about so many messages that a seed stands for: records and
-// their repeats, lines, seeds, marks, trims, changes of keys, lost messages with
+// their repeats, lines, seeds, marks, trims, changes of keys, catalogues, lost messages with
 // their notices, and streams that were made anew, in any order that the rules
 // allow. A reader needs [Log.Follow], or what does the same.
 func Random(seed uint64, messages int) *Stream {
@@ -58,6 +58,10 @@ func (r *random) step() {
 		r.Begin(size, root, first)
 	case 8:
 		r.Publish("activity.ws_1._", `{"type":"a","actor":{"id":"x"}}`+"\n"+`{"type":"b"}`+"\n", "Content-Type", chain.NDJSON)
+	case 9:
+		if len(r.Messages) > 2 {
+			r.Catalogue(r.folded().State.Tag(fmt.Sprint("ws_", r.IntN(3))), `{}`)
+		}
 	default:
 		r.Record(fmt.Sprint("ws_", r.IntN(3)), fmt.Sprint(r.IntN(40)), fmt.Sprint(r.IntN(2)))
 	}

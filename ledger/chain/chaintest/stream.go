@@ -162,6 +162,12 @@ func (s *Stream) FoldBy(version uint16, signers ...chain.Signer) {
 	s.Control++
 }
 
+// Catalogue adds the catalogue of the workspace under a tag, signed by the operator.
+func (s *Stream) Catalogue(tag chain.Hash, document string) {
+	s.publish(chain.ControlCatalogue.Subject(), chain.SealCatalogue(s.ID, s.Control, tag, Secret(fmt.Sprint("catalogue ", s.Control)), []byte(document), s.Operator), nil)
+	s.Control++
+}
+
 // Select returns the erasure of entries of a workspace that a ledger holds, as one
 // statement, signed by the role that signs them there.
 func Select(l *Log, workspace string, indexes ...uint64) chain.Erase {

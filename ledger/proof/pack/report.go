@@ -76,7 +76,7 @@ func rows(c *Contents, failed *error) iter.Seq[row] {
 				*failed = err
 				return
 			}
-			s := readSaying(&l)
+			s := c.readSaying(&l)
 			if l.Gone != nil {
 				s = readStub(&l, by[*l.Gone])
 			}
@@ -94,7 +94,7 @@ type saying struct {
 }
 
 // readSaying reads a line for people; nil where nothing stands beside the entry.
-func readSaying(l *proof.Line) *saying {
+func (c *Contents) readSaying(l *proof.Line) *saying {
 	p := l.Payload()
 	e, err := chain.ParseEntry(l.Entry)
 	if p == nil || err != nil {
@@ -120,9 +120,10 @@ func readSaying(l *proof.Line) *saying {
 		r.Type = leaf.Subject().Type
 	}
 	s.Type = r.Type
-	s.row.Type, s.Sentence, s.Occurred = shown(r.Type), shown(activity.Describe(r).String()), shown(r.OccurredAt)
+	words := c.wordsAt(e.Index)
+	s.row.Type, s.Sentence, s.Occurred = shown(r.Type), shown(words.Describe(r).String()), shown(r.OccurredAt)
 	s.Actor = shown(actor(r))
-	for _, f := range activity.Check(r) {
+	for _, f := range words.Check(r) {
 		s.Flags = append(s.Flags, visible(f.Detail))
 	}
 	return s

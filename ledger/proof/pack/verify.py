@@ -1459,7 +1459,7 @@ def settle_erasures(erasures, slots, pack, report):
                 fault = f"entry {index}, which it selects, is none of the workspace's"
                 break
             elif line.entry.kind not in (RECORD, CONFLICT, REJECTION) and not (
-                    line.entry.kind == CONTROL and line.entry.code in (4, 6, 7, 9, 10, 11)):
+                    line.entry.kind == CONTROL and line.entry.code in (4, 6, 7, 9, 10, 11, 12)):
                 fault = f"entry {index}, which it selects, is not erased by itself"
                 break
             else:

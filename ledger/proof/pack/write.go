@@ -15,7 +15,6 @@ import (
 	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
 
-	"annals/activity"
 	"annals/ledger/proof"
 )
 
@@ -32,6 +31,9 @@ type Contents struct {
 	// Erasures are the control entries that erased what some of the lines held, with
 	// their proofs, by ascending index.
 	Erasures []proof.Line
+	// Catalogues are the workspace's own, by ascending entry ([Settle]): by them the
+	// report tells records.
+	Catalogues []Settled
 
 	VKey  string // what the maker's own check trusted
 	Maker string // the program, and its version
@@ -83,7 +85,7 @@ func Write(w io.Writer, c *Contents, report *proof.TenantReport) error {
 	if err := writeErasures(a, c.Erasures); err != nil {
 		return err
 	}
-	catalogue, err := catalogueOf(types)
+	catalogue, err := c.catalogueOf(types)
 	if err != nil {
 		return err
 	}
@@ -113,7 +115,7 @@ func writeEntries(a archive, c *Contents, types map[string]bool) error {
 		if err := WriteLine(w, &l); err != nil {
 			return err
 		}
-		if s := readSaying(&l); s != nil && s.Type != "" {
+		if s := c.readSaying(&l); s != nil && s.Type != "" {
 			types[s.Type] = true
 		}
 	}
@@ -144,23 +146,6 @@ func WriteLine(w io.Writer, l *proof.Line) error {
 		_, err = w.Write(append(b, '\n'))
 	}
 	return err
-}
-
-// catalogueOf is what the published catalogue says of types.
-func catalogueOf(types map[string]bool) ([]byte, error) {
-	out := struct {
-		Types []activity.Definition `json:"types"`
-	}{Types: []activity.Definition{}}
-	for _, d := range activity.Catalogue().Definitions() {
-		for typ := range types {
-			if found, ok := activity.Lookup(typ); ok && found.Slug == d.Slug {
-				out.Types = append(out.Types, d)
-				break
-			}
-		}
-	}
-	b, err := json.Marshal(&out, jsontext.Multiline(true))
-	return append(b, '\n'), err
 }
 
 //go:embed README.txt

@@ -83,6 +83,10 @@ func gather(ctx context.Context, c *client.Client, w Wanted) (*pack.Contents, er
 		}
 	}
 	g.take(s.Erasures)
+	catalogues, err := settled(ctx, c, w.Workspace, s.Checkpoint.Size)
+	if err != nil {
+		return nil, err
+	}
 	path := filepath.Join(w.Spool, pack.Entries)
 	if err := g.spool(path); err != nil {
 		return nil, err
@@ -94,8 +98,8 @@ func gather(ctx context.Context, c *client.Client, w Wanted) (*pack.Contents, er
 		},
 		Checkpoint: []byte(s.Answer.Checkpoint), Keys: s.Keys, Head: s.Head,
 		Lines:    func() iter.Seq2[proof.Line, error] { return spooled(path) },
-		Erasures: g.effective(s.Erasures),
-		VKey:     w.VKey, Maker: w.Maker,
+		Erasures: g.effective(s.Erasures), Catalogues: catalogues,
+		VKey: w.VKey, Maker: w.Maker,
 	}, nil
 }
 

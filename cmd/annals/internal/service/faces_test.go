@@ -66,8 +66,13 @@ func workspaces(names ...string) access.Workspaces {
 
 // faceRow is one request, and what its answer has to be: see testdata/faces/README.md.
 type faceRow struct {
-	Name    string            `json:"name"`
-	Server  string            `json:"server"`
+	Name   string `json:"name"`
+	Server string `json:"server"`
+	// Catalogue is signed before the request is put.
+	Catalogue *struct {
+		Workspace string         `json:"workspace"`
+		Document  jsontext.Value `json:"document"`
+	} `json:"catalogue"`
 	Token   string            `json:"token"`
 	Method  string            `json:"method"`
 	Path    string            `json:"path"`
@@ -200,6 +205,11 @@ func (f *faceRun) row(t *testing.T, r *faceRow) {
 	server := f.server(t, r.Server)
 	server.settle(t)
 	t.Run(r.Name, func(t *testing.T) {
+		if c := r.Catalogue; c != nil {
+			if err := settleCatalogue(t, server.s, c.Workspace, string(c.Document)); err != nil {
+				t.Fatal(err)
+			}
+		}
 		req, err := http.NewRequestWithContext(t.Context(), r.Method, server.s.URL()+f.fill(t, r.Path), nil)
 		if err != nil {
 			t.Fatal(err)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 
+	"annals/activity"
 	"annals/ingest"
 	"annals/ingest/door"
 	"annals/ledger"
@@ -25,12 +26,21 @@ func (s *Service) answer() error {
 	}
 	s.replies, err = door.Serve(s.line.nc, door.ServiceOptions{
 		Options: door.Options{
-			Publish: s.through(s.unvouched), FoldVersion: s.foldVersion, Await: s.pump.await, Get: s.ledger.Get, Receipts: s.api.Receipts, Logger: s.o.Logger,
+			Publish: s.through(s.unvouched), FoldVersion: s.foldVersion, Await: s.pump.await, Get: s.ledger.Get, Receipts: s.api.Receipts, Words: s.words, Logger: s.o.Logger,
 		},
 		PublishEvent: s.publishEvent,
 		Tag:          s.ledger.Tag, Absent: ledger.ErrNotFound, OnlyKnown: s.gate != nil, Version: s.o.Version,
 	})
 	return err
+}
+
+// words are those that a workspace's next record is told in.
+func (s *Service) words(workspace string) (*activity.Vocabulary, error) {
+	all, err := s.ledger.Catalogues(s.ledger.Tag(workspace))
+	if err != nil {
+		return nil, err
+	}
+	return all.Words(all.Size)
 }
 
 // foldVersion is the version of the fold that is in force.

@@ -55,6 +55,7 @@ func (s *Service) run() error {
 		Publish: s.through(s.publisher), Await: s.pump.await, Get: s.ledger.Get, Tag: s.ledger.Tag, Receipts: s.api.Receipts, Logger: s.o.Logger,
 		Access: s.gate, DefaultWorkspace: s.o.DefaultWorkspace,
 		FoldVersion:        s.foldVersion,
+		Words:              s.words,
 		AnonymousWorkspace: s.o.AnonymousWorkspace, RequireSession: s.o.RequireSession,
 	})
 	if s.o.PeerToken != "" {

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"time"
 
+	"annals/activity"
 	"annals/ingest"
 	"annals/internal/problem"
 	"annals/ledger"
@@ -114,7 +115,21 @@ func refusal(err error) error {
 // the others, and an epoch begins with a stream of its own.
 var submitted = []chain.ControlType{
 	chain.ControlKey, chain.ControlGap, chain.ControlErase,
-	chain.ControlRetention, chain.ControlHold, chain.ControlRelease, chain.ControlFold,
+	chain.ControlRetention, chain.ControlHold, chain.ControlRelease, chain.ControlCatalogue, chain.ControlFold,
+}
+
+// readable reports why a catalogue would be one that nobody can read. The fold lets it
+// in, for it asks no catalogue what it says; here there is somebody to tell.
+func readable(body []byte) error {
+	c, document, ok := chain.CatalogueIn(body)
+	if !ok {
+		return nil
+	}
+	if c.Format != chain.CatalogueJSON {
+		return fmt.Errorf("its document is of format %d, which this version of annals does not read", c.Format)
+	}
+	_, err := activity.Own(document)
+	return err
 }
 
 // allows reports why a message would do no good.
@@ -123,6 +138,9 @@ func (at *standing) allows(body []byte, s *chain.Statement, ok bool) error {
 		return fmt.Errorf("a statement of type %s is not published this way", s.Type)
 	}
 	if err := chain.CheckControl(&at.head.State, body); err != nil {
+		return err
+	}
+	if err := readable(body); err != nil {
 		return err
 	}
 	if s.Type != chain.ControlGap {
