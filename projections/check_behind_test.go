@@ -100,7 +100,7 @@ func TestCheckBehindErasures(t *testing.T) {
 // erased, in rows that erased entries stand in too. It is found where it is told.
 func TestCheckBehindLies(t *testing.T) {
 	said := map[RowKind]int{}
-	for seed := range uint64(12) {
+	for seed := range uint64(24) {
 		fs := vfs.NewMem()
 		o := small(fs)
 		m, unfolded := behind(t, seed, o)
