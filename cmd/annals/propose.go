@@ -82,7 +82,7 @@ func (a *app) propose(ctx context.Context, c *client.Client, f *proposeFlags, to
 	if err != nil {
 		return err
 	}
-	history, err := succession.History(ctx, c)
+	history, err := succession.Recent(ctx, c)
 	if err != nil {
 		return err
 	}

@@ -260,9 +260,9 @@ func (s *scene) publish(ctx context.Context, out *Change, change chain.KeyChange
 		}
 		out.Answer, err = control.Submit(ctx, s.o.Server, chain.SealKeyChange(standing.Ledger, standing.Control, change, s.o.Why, s.signers...))
 		if err == nil {
-			if checkpoints {
-				out.Unsigned = !s.covered(ctx, out.Answer.Index)
-			}
+			// Waited for in any case: who lists the keys next is to see the change.
+			signed := s.covered(ctx, out.Answer.Index)
+			out.Unsigned = checkpoints && !signed
 			return out, nil
 		}
 		var refused *client.Problem
