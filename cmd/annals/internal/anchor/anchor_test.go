@@ -141,7 +141,11 @@ func (h *history) consistency(from, to uint64) ([]chain.Hash, error) {
 }
 
 func leafOf(h *history) func(uint64) (chain.Hash, error) {
-	return func(index uint64) (chain.Hash, error) { return h.leaves[index], nil }
+	return func(index uint64) (chain.Hash, error) {
+		h.mu.Lock()
+		defer h.mu.Unlock()
+		return h.leaves[index], nil
+	}
 }
 
 var ledgerID = chain.Hash(sha256.Sum256([]byte("a ledger")))

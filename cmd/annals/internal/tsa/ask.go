@@ -82,7 +82,7 @@ func (a *Authority) Ask(ctx context.Context, text []byte) (token []byte, at time
 	if err != nil {
 		return nil, at, fmt.Errorf("the timestamp authority %s: %w", a.URL, err)
 	}
-	t, err := timestamp.ParseResponse(answer)
+	t, err := parseAnswer(answer)
 	if err != nil {
 		return nil, at, fmt.Errorf("the timestamp authority %s answered no token: %w", a.URL, err)
 	}

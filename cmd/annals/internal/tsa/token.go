@@ -49,7 +49,7 @@ func read(text, token []byte) (*timestamp.Timestamp, error) {
 	if err := form(token); err != nil {
 		return nil, err
 	}
-	t, err := timestamp.Parse(token)
+	t, err := parseToken(token)
 	if err != nil {
 		return nil, fmt.Errorf("it is no signed token: %w", err)
 	}
@@ -70,7 +70,7 @@ func form(token []byte) error {
 	if rest, err := asn1.Unmarshal(token, &whole); err != nil || len(rest) > 0 {
 		return errors.New("it is not one DER value")
 	}
-	p, err := pkcs7.Parse(token)
+	p, err := parseCMS(token)
 	if err != nil {
 		return fmt.Errorf("it is no CMS SignedData: %w", err)
 	}
@@ -95,7 +95,7 @@ func trusted(t *timestamp.Timestamp, token []byte, roots *x509.CertPool) error {
 	if roots == nil {
 		return fmt.Errorf("%w: no roots were given (--tsa-roots)", proof.ErrUnproven)
 	}
-	p, err := pkcs7.Parse(token)
+	p, err := parseCMS(token)
 	if err != nil {
 		return err
 	}
