@@ -6,7 +6,7 @@ package seeded_test
 var foldBugs = []bug{
 	{
 		part: "fold", name: "a length missing from a hash",
-		file: "ledger/chain/payload.go", old: "	b = be32(b, len(envelope))\n	b = append(b, envelope...)", new: "	b = append(b, envelope...)",
+		file: "ledger/chain/payload.go", old: "	dst = be32(dst, len(envelope))\n	return append(dst, envelope...)", new: "	return append(dst, envelope...)",
 		tests: "./ledger/chain", run: "Vectors",
 	},
 	{
