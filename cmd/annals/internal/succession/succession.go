@@ -146,30 +146,33 @@ const patience = 3 * time.Second
 // Recent asks for the keys as they are now: a server lists them as of its last
 // checkpoint, which may be from before a change that was made a moment ago.
 func Recent(ctx context.Context, c *client.Client) (*proof.KeyHistory, error) {
-	deadline := time.Now().Add(patience)
-	for least := uint64(0); ; {
+	at, err := control.Look(ctx, c)
+	if err != nil {
+		return nil, err
+	}
+	h, _, err := covering(ctx, c, at.Size)
+	return h, err
+}
+
+// covering asks for the keys until the checkpoint that they are listed as of has so many
+// entries, or patience ends.
+func covering(ctx context.Context, c *client.Client, size uint64) (h *proof.KeyHistory, covers bool, err error) {
+	for deadline := time.Now().Add(patience); ; {
 		h, err := History(ctx, c)
 		if err != nil {
-			return nil, err
+			return nil, false, err
 		}
 		signed, err := proof.ParseCheckpoint([]byte(h.Checkpoint))
 		if err != nil {
-			return nil, err
+			return nil, false, err
 		}
-		if least == 0 {
-			standing, err := control.Look(ctx, c)
-			if err != nil {
-				return nil, err
-			}
-			least = standing.Size
-		}
-		if signed.Size >= least || time.Now().After(deadline) {
-			return h, nil
+		if covers := signed.Size >= size; covers || time.Now().After(deadline) {
+			return h, covers, nil
 		}
 		select {
-		case <-time.After(patience / 30):
+		case <-time.After(patience / 60):
 		case <-ctx.Done():
-			return nil, ctx.Err()
+			return nil, false, ctx.Err()
 		}
 	}
 }
@@ -261,7 +264,11 @@ func (s *scene) publish(ctx context.Context, out *Change, change chain.KeyChange
 		out.Answer, err = control.Submit(ctx, s.o.Server, chain.SealKeyChange(standing.Ledger, standing.Control, change, s.o.Why, s.signers...))
 		if err == nil {
 			// Waited for in any case: who lists the keys next is to see the change.
-			signed := s.covered(ctx, out.Answer.Index)
+			// Where no checkpoint comes that covers the change it is recorded all the same.
+			signed := false
+			if at := out.Answer.Index; at != nil {
+				_, signed, _ = covering(ctx, s.o.Server, *at+1)
+			}
 			out.Unsigned = checkpoints && !signed
 			return out, nil
 		}
@@ -280,28 +287,6 @@ func (s *scene) publish(ctx context.Context, out *Change, change chain.KeyChange
 		}
 		return nil, fmt.Errorf("%w; whether the change was published is not known: `annals keys list --url %s` will show it%s", err, s.o.Server.URL(), kept)
 	}
-}
-
-// covered waits until a checkpoint covers the change, which is then signed by the keys
-// that it leaves. Where none comes it is recorded all the same.
-func (s *scene) covered(ctx context.Context, index *uint64) bool {
-	for deadline := time.Now().Add(patience); index != nil && ctx.Err() == nil; {
-		h, err := History(ctx, s.o.Server)
-		if err == nil {
-			var c proof.Checkpoint
-			if c, err = proof.ParseCheckpoint([]byte(h.Checkpoint)); err == nil && c.Size > *index {
-				return true
-			}
-		}
-		if err != nil || time.Now().After(deadline) {
-			return false
-		}
-		select {
-		case <-time.After(patience / 60):
-		case <-ctx.Done():
-		}
-	}
-	return false
 }
 
 // unmade takes the new key away again, which nobody has heard of.

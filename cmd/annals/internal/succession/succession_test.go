@@ -31,6 +31,15 @@ type place struct {
 	submitted []chain.KeyChange
 	numbers   []uint64
 	control   uint64
+	unsigned  bool // no checkpoint covers what was submitted
+}
+
+// size is how many entries there are: before a change, and behind it.
+func (p *place) size() uint64 {
+	if len(p.submitted) == 0 {
+		return 5
+	}
+	return 9
 }
 
 const (
@@ -65,11 +74,14 @@ func (p *place) serve(w http.ResponseWriter, r *http.Request) {
 	}
 	switch r.URL.Path {
 	case "/keys":
-		roster := p.genesis.Roster()
-		note := fmt.Sprintf("%s\n%d\n%s\n\n— x AAAAAAAA\n", p.genesis.Origin, 5, "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=")
+		roster, size := p.genesis.Roster(), p.size()
+		if p.unsigned {
+			size = 5
+		}
+		note := fmt.Sprintf("%s\n%d\n%s\n\n— x AAAAAAAA\n", p.genesis.Origin, size, "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=")
 		answer(proof.KeyHistory{Origin: p.genesis.Origin, Ledger: p.genesis.LedgerID(), Keys: proof.NamedKeys(p.genesis.Origin, roster), Checkpoint: note})
 	case "/v1/ledger":
-		answer(control.Standing{Ledger: p.genesis.LedgerID(), Size: 5, Control: p.control})
+		answer(control.Standing{Ledger: p.genesis.LedgerID(), Size: p.size(), Control: p.control})
 		p.control++
 	case control.Path:
 		b, err := io.ReadAll(r.Body)
@@ -168,9 +180,9 @@ func TestChanges(t *testing.T) {
 		}
 		return p.submitted[len(p.submitted)-1]
 	}
-	_, err := Rotate(t.Context(), p.options(), chain.RoleCheckpoint, chain.AlgorithmMLDSA44)
-	if c := submitted(err); c.Reason != chain.Rotation || c.Removed[0] != held["checkpoint-mldsa44"].Key().ID() || c.Added[0].Algorithm != chain.AlgorithmMLDSA44 {
-		t.Errorf("%+v", c)
+	signed, err := Rotate(t.Context(), p.options(), chain.RoleCheckpoint, chain.AlgorithmMLDSA44)
+	if c := submitted(err); c.Reason != chain.Rotation || c.Removed[0] != held["checkpoint-mldsa44"].Key().ID() || c.Added[0].Algorithm != chain.AlgorithmMLDSA44 || signed.Unsigned {
+		t.Errorf("%+v, unsigned: %t", c, signed.Unsigned)
 	}
 	_, err = Revoke(t.Context(), p.options(), held["checkpoint"].Key().ID(), 0)
 	if c := submitted(err); c.Reason != chain.Revocation || c.Removed[0] != held["checkpoint"].Key().ID() || c.Added[0].Roles != chain.RoleCheckpoint {
@@ -200,6 +212,16 @@ func TestChanges(t *testing.T) {
 	}
 	if _, err := Rotate(t.Context(), p.options(), chain.RoleHeads, chain.AlgorithmEd25519); err == nil || !strings.Contains(err.Error(), "annals keys revoke") {
 		t.Error(err)
+	}
+}
+
+// TestUnsigned: what no checkpoint covers in time is recorded, and said to be unsigned.
+func TestUnsigned(t *testing.T) {
+	p := newPlace(t, recorded)
+	p.unsigned = true
+	c, err := Rotate(t.Context(), p.options(), chain.RoleCheckpoint, chain.AlgorithmMLDSA44)
+	if err != nil || !c.Unsigned || len(p.submitted) != 1 {
+		t.Errorf("%+v, %v, submitted %d times", c, err, len(p.submitted))
 	}
 }
 
