@@ -67,13 +67,13 @@ type stretch struct {
 
 // start starts the readers, and returns their stretches in order.
 func (b *band) start(readers int, from, to uint64) <-chan stretch {
-	order, todo := make(chan stretch, readers), make(chan stretch)
+	order, unread := make(chan stretch, readers), make(chan stretch)
 	b.work.Go(func() {
 		defer close(order)
-		defer close(todo)
+		defer close(unread)
 		for at := from; at < to; at += stretchRuns * aheadLeaves {
 			s := stretch{from: at, to: min(to, at+stretchRuns*aheadLeaves), full: make(chan *run, stretchRuns)}
-			for _, c := range []chan<- stretch{order, todo} {
+			for _, c := range []chan<- stretch{order, unread} {
 				select {
 				case c <- s:
 				case <-b.stop:
@@ -89,7 +89,7 @@ func (b *band) start(readers int, from, to uint64) <-chan stretch {
 			for range stretchRuns + 1 {
 				spent <- &run{home: spent}
 			}
-			for s := range todo {
+			for s := range unread {
 				read(b.leaves(b.ctx, s.from, s.to), s.full, spent, b.stop)
 			}
 		})

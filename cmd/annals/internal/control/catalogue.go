@@ -9,8 +9,6 @@ import (
 	"annals/cmd/annals/internal/client"
 	"annals/ledger/chain"
 	query "annals/query/client"
-
-	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
 )
 
@@ -40,15 +38,7 @@ func CatalogueOf(ctx context.Context, c *query.Client, workspace string, size ui
 	if size > 0 {
 		question.Set("as_of", strconv.FormatUint(size, 10))
 	}
-	a, err := c.Get(ctx, "/v1/workspaces/"+url.PathEscape(workspace)+"/catalogue", question, "")
-	if err != nil {
-		return nil, err
-	}
-	out := new(Catalogue)
-	if err := json.Unmarshal(a.Body, out); err != nil {
-		return nil, query.Foreign(err)
-	}
-	return out, nil
+	return ask[Catalogue](ctx, c, "/v1/workspaces/"+url.PathEscape(workspace)+"/catalogue", question)
 }
 
 // LookCatalogue is [Look] and then [CatalogueOf], so that a statement with the number seen

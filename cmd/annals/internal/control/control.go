@@ -10,6 +10,7 @@ import (
 	"context"
 	"fmt"
 	"net/http"
+	"net/url"
 
 	"annals/cmd/annals/internal/client"
 	"annals/ledger/chain"
@@ -55,15 +56,20 @@ type Hole struct {
 
 // Look asks a server where its ledger stands.
 func Look(ctx context.Context, c *client.Client) (*Standing, error) {
-	a, err := c.Get(ctx, "/v1/ledger", nil, "")
+	return ask[Standing](ctx, c.Client, "/v1/ledger", nil)
+}
+
+// ask asks a server a question whose answer is a T.
+func ask[T any](ctx context.Context, c *query.Client, path string, question url.Values) (*T, error) {
+	a, err := c.Get(ctx, path, question, "")
 	if err != nil {
 		return nil, err
 	}
-	s := new(Standing)
-	if err := json.Unmarshal(a.Body, s); err != nil {
+	out := new(T)
+	if err := json.Unmarshal(a.Body, out); err != nil {
 		return nil, query.Foreign(err)
 	}
-	return s, nil
+	return out, nil
 }
 
 // What became of a submitted message.

@@ -6,9 +6,6 @@ import (
 
 	"annals/cmd/annals/internal/client"
 	"annals/ledger/chain"
-	query "annals/query/client"
-
-	"github.com/go-json-experiment/json"
 )
 
 // Selection is what an erasure would take, as a server says. Nothing of it is proven:
@@ -35,15 +32,7 @@ type Selection struct {
 // Select asks a server what an erasure in a workspace would take; question is
 // the query of /v1/workspaces/{ws}/erasure.
 func Select(ctx context.Context, c *client.Client, workspace string, question url.Values) (*Selection, error) {
-	a, err := c.Get(ctx, "/v1/workspaces/"+url.PathEscape(workspace)+"/erasure", question, "")
-	if err != nil {
-		return nil, err
-	}
-	s := new(Selection)
-	if err := json.Unmarshal(a.Body, s); err != nil {
-		return nil, query.Foreign(err)
-	}
-	return s, nil
+	return ask[Selection](ctx, c.Client, "/v1/workspaces/"+url.PathEscape(workspace)+"/erasure", question)
 }
 
 // Ranges are those of all parts.
