@@ -2,6 +2,7 @@ package main
 
 import (
 	"cmp"
+	"context"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -11,6 +12,7 @@ import (
 	"strings"
 	"text/tabwriter"
 
+	"annals/cmd/annals/internal/client"
 	"annals/cmd/annals/internal/datadir"
 	"annals/cmd/annals/internal/keys"
 	"annals/cmd/annals/internal/succession"
@@ -159,6 +161,16 @@ func (a *app) listHeld(data string) error {
 	return w.Flush()
 }
 
+// rosterOf asks a server for its ledger's keys as they are now. Nothing of it is proven.
+func rosterOf(ctx context.Context, c *client.Client) (*proof.KeyHistory, *chain.Roster, error) {
+	history, err := succession.Recent(ctx, c)
+	if err != nil {
+		return nil, nil, err
+	}
+	roster, err := history.Roster()
+	return history, roster, err
+}
+
 // listNamed lists what a ledger names.
 func (a *app) listNamed(cmd *cobra.Command, url, data, file string) error {
 	names, err := namedKeys(file, data)
@@ -169,11 +181,7 @@ func (a *app) listNamed(cmd *cobra.Command, url, data, file string) error {
 	if err != nil {
 		return err
 	}
-	history, err := succession.History(cmd.Context(), c)
-	if err != nil {
-		return err
-	}
-	roster, err := history.Roster()
+	history, roster, err := rosterOf(cmd.Context(), c)
 	if err != nil {
 		return err
 	}

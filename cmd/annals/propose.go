@@ -13,7 +13,6 @@ import (
 	"annals/cmd/annals/internal/durable"
 	"annals/cmd/annals/internal/keys"
 	"annals/cmd/annals/internal/proposal"
-	"annals/cmd/annals/internal/succession"
 	"annals/ledger/chain"
 
 	"github.com/spf13/cobra"
@@ -82,11 +81,7 @@ func (a *app) propose(ctx context.Context, c *client.Client, f *proposeFlags, to
 	if err != nil {
 		return err
 	}
-	history, err := succession.Recent(ctx, c)
-	if err != nil {
-		return err
-	}
-	roster, err := history.Roster()
+	_, roster, err := rosterOf(ctx, c)
 	if err != nil {
 		return err
 	}

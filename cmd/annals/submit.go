@@ -71,11 +71,7 @@ func (a *app) runSubmit(ctx context.Context, f *submitFlags, p *proposal.Proposa
 	if err != nil {
 		return err
 	}
-	history, err := succession.Recent(ctx, c)
-	if err != nil {
-		return err
-	}
-	roster, err := history.Roster()
+	history, roster, err := rosterOf(ctx, c)
 	if err != nil {
 		return err
 	}
@@ -87,12 +83,12 @@ func (a *app) runSubmit(ctx context.Context, f *submitFlags, p *proposal.Proposa
 	for _, line := range t.Says(func(id chain.Hash) string { return names[id] }) {
 		fmt.Fprintln(a.out, line)
 	}
-	if role := p.Role(); role != 0 && role != t.Role {
-		return fmt.Errorf("it was proposed while the role %s signed this, and now it is %s: propose it anew", role, t.Role)
-	}
 	s := proposal.Submission{Server: c, Entries: entriesOf(c, p), Said: a.submitted}
 	if done, err := p.Done(ctx, &s); done || err != nil {
 		return err
+	}
+	if role := p.Role(); role != 0 && role != t.Role {
+		return fmt.Errorf("it was proposed while the role %s signed this, and now it is %s: propose it anew", role, t.Role)
 	}
 	if err := a.met(ctx, c, p); err != nil {
 		return err

@@ -148,7 +148,7 @@ const patience = 3 * time.Second
 func Recent(ctx context.Context, c *client.Client) (*proof.KeyHistory, error) {
 	at, err := control.Look(ctx, c)
 	if err != nil {
-		return nil, err
+		return nil, running(err)
 	}
 	h, _, err := covering(ctx, c, at.Size)
 	return h, err
@@ -181,14 +181,19 @@ func covering(ctx context.Context, c *client.Client, size uint64) (h *proof.KeyH
 // changes keys signs what they know, and the ledger checks it.
 func History(ctx context.Context, c *client.Client) (*proof.KeyHistory, error) {
 	a, err := c.Get(ctx, "/keys", nil, "")
-	var unreached *client.UnreachedError
-	if errors.As(err, &unreached) {
-		return nil, fmt.Errorf("%w; a change of keys is published through the running server, which reads its keys from the same folder", err)
-	}
 	if err != nil {
-		return nil, err
+		return nil, running(err)
 	}
 	return proof.ParseKeyHistory(a.Body)
+}
+
+// running says of a server that isn't reached what it is needed for.
+func running(err error) error {
+	var unreached *client.UnreachedError
+	if errors.As(err, &unreached) {
+		return fmt.Errorf("%w; a change of keys is published through the running server, which reads its keys from the same folder", err)
+	}
+	return err
 }
 
 // root finds the root keys in force.
@@ -263,13 +268,14 @@ func (s *scene) publish(ctx context.Context, out *Change, change chain.KeyChange
 		}
 		out.Answer, err = control.Submit(ctx, s.o.Server, chain.SealKeyChange(standing.Ledger, standing.Control, change, s.o.Why, s.signers...))
 		if err == nil {
-			// Waited for in any case: who lists the keys next is to see the change.
-			// Where no checkpoint comes that covers the change it is recorded all the same.
-			signed := false
-			if at := out.Answer.Index; at != nil {
-				_, signed, _ = covering(ctx, s.o.Server, *at+1)
+			if checkpoints {
+				// Where no checkpoint comes that covers it the change is recorded all the same.
+				signed := false
+				if at := out.Answer.Index; at != nil {
+					_, signed, _ = covering(ctx, s.o.Server, *at+1)
+				}
+				out.Unsigned = !signed
 			}
-			out.Unsigned = checkpoints && !signed
 			return out, nil
 		}
 		var refused *client.Problem
