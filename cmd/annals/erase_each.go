@@ -17,7 +17,8 @@ func (a *app) eraseEach(ctx context.Context, f *eraseFlags) error {
 		f.workspace = f.workspaces[0]
 		return a.runErase(ctx, f)
 	}
-	last, nothing := error(nil), 0
+	var failed error
+	nothing := 0
 	for _, workspace := range f.workspaces {
 		one := *f
 		one.workspace = workspace
@@ -28,16 +29,16 @@ func (a *app) eraseEach(ctx context.Context, f *eraseFlags) error {
 		switch {
 		case errors.Is(err, errNothingToErase):
 			nothing++
-		case err != nil && f.yes, err != nil && f.file != "":
+		case err != nil && (f.yes || f.file != ""):
 			return fmt.Errorf("workspace %s: %w", workspace, err)
-		case err != nil:
-			last = err // what the other workspaces have is shown all the same
+		case err != nil: // what the other workspaces have is shown all the same
+			failed = errors.Join(failed, fmt.Errorf("workspace %s: %w", workspace, err))
 		}
 	}
 	if nothing == len(f.workspaces) {
 		return errNothingToErase
 	}
-	return last
+	return failed
 }
 
 // fileOf is the file of a workspace's own proposal: request.json is request-ws_7.json.

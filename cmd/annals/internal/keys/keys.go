@@ -13,6 +13,7 @@
 package keys
 
 import (
+	"bytes"
 	"crypto/rand"
 	"errors"
 	"fmt"
@@ -160,6 +161,9 @@ func read(path string, k kind) (Private, error) {
 	}
 	if err != nil {
 		return Private{}, err
+	}
+	if bytes.HasPrefix(seed, []byte(ageHeader)) {
+		return Private{}, fmt.Errorf("the key %s is encrypted, and `annals sign` alone opens such a key: have what is to be signed written by --propose FILE", path)
 	}
 	p, err := newPrivate(filepath.Base(path), k, seed)
 	if err != nil {

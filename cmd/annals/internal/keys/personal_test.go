@@ -60,6 +60,9 @@ func TestPersonal(t *testing.T) {
 			if strings.Contains(string(before), string(signer.Sign(nil))) || len(before) == seedSize {
 				t.Error("it is not encrypted")
 			}
+			if _, err := Open(path, chain.RoleEraser); err == nil || !strings.Contains(err.Error(), "is encrypted") {
+				t.Errorf("an encrypted key is opened as one that isn't, or is called something else: %v", err)
+			}
 			if _, err := OpenPersonal(path, says("another")); err == nil || !strings.Contains(err.Error(), "passphrase is not the one") {
 				t.Error(err)
 			}
