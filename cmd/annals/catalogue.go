@@ -188,7 +188,7 @@ func (a *app) settle(ctx context.Context, f *catalogueFlags, change func(is *act
 	if err != nil {
 		return err
 	}
-	if err := a.describeChange(is, next, document); err != nil || f.dryRun && !f.yes {
+	if err := a.describeChange(is, next, document); err != nil || f.dryRun {
 		return err
 	}
 	if !f.yes {
@@ -229,11 +229,7 @@ func (a *app) tellSigned(answer control.Answer, err error) error {
 	if err != nil {
 		return err
 	}
-	where := "not folded yet"
-	if answer.Index != nil {
-		where = fmt.Sprintf("entry %d, %s", *answer.Index, answer.ULID)
-	}
-	_, err = fmt.Fprintf(a.out, "signed   message %d, %s; what is recorded from then on is told by it\n", answer.Sequence, where)
+	_, err = fmt.Fprintf(a.out, "signed   message %d, %s; what is recorded from then on is told by it\n", answer.Sequence, whereOf(answer))
 	return err
 }
 

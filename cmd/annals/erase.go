@@ -176,22 +176,13 @@ func (a *app) runErase(ctx context.Context, f *eraseFlags) error {
 		if err != nil {
 			return fmt.Errorf("part %d of %d: %w; run it again for what is left", part+1, len(s.Parts), err)
 		}
-		where := "not folded yet"
-		if answer.Index != nil {
-			where = fmt.Sprintf("entry %d, %s", *answer.Index, answer.ULID)
-		}
-		fmt.Fprintf(a.out, "erased   %s by message %d, %s\n", entries(e.Count()), answer.Sequence, where)
+		fmt.Fprintf(a.out, "erased   %s by message %d, %s\n", entries(e.Count()), answer.Sequence, whereOf(answer))
 	}
 	return a.saidErased(ctx, c)
 }
 
 // words are kept beside the statement's entry.
-func (f *eraseFlags) words() string {
-	if f.note == "" {
-		return "by " + f.by
-	}
-	return "by " + f.by + "\n" + f.note
-}
+func (f *eraseFlags) words() string { return wordsOf(f.by, f.note) }
 
 // signs says how many sign.
 func signs(n int) string {

@@ -50,11 +50,21 @@ func (f *governFlags) check(data bool) error {
 }
 
 // words are kept beside the statement's entry.
-func (f *governFlags) words() string {
-	if f.note == "" {
-		return "by " + f.by
+func (f *governFlags) words() string { return wordsOf(f.by, f.note) }
+
+func wordsOf(by, note string) string {
+	if note == "" {
+		return "by " + by
 	}
-	return "by " + f.by + "\n" + f.note
+	return "by " + by + "\n" + note
+}
+
+// whereOf says in which entry a statement was recorded.
+func whereOf(answer control.Answer) string {
+	if answer.Index == nil {
+		return "not folded yet"
+	}
+	return fmt.Sprintf("entry %d, %s", *answer.Index, answer.ULID)
 }
 
 // told is what a proposal says of the statement besides.
@@ -97,11 +107,7 @@ func (a *app) sign(ctx context.Context, c *client.Client, f *governFlags, role c
 		if err != nil {
 			return err
 		}
-		where := "not folded yet"
-		if answer.Index != nil {
-			where = fmt.Sprintf("entry %d, %s", *answer.Index, answer.ULID)
-		}
-		_, err = fmt.Fprintf(a.out, "signed   message %d, %s\n", answer.Sequence, where)
+		_, err = fmt.Fprintf(a.out, "signed   message %d, %s\n", answer.Sequence, whereOf(answer))
 		return err
 	}
 	return errors.New("other control messages came first each time; nothing was signed")
