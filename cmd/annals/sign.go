@@ -47,10 +47,12 @@ proposer says, only the ledger's server can tell. --url asks it.`,
 			if f.key == "" {
 				return usagef("--key names the file of your key")
 			}
-			ask := sync.OnceValues(a.passphrase(f.passphrase)) // for all files
+			open := sync.OnceValues(func() (chain.Signer, error) { // for all files
+				return keys.OpenPersonal(f.key, a.passphrase(f.passphrase))
+			})
 			answers := bufio.NewReader(a.in)
 			for _, file := range args {
-				if err := a.runSign(cmd.Context(), &f, file, answers, ask); err != nil {
+				if err := a.runSign(cmd.Context(), &f, file, answers, open); err != nil {
 					return err
 				}
 			}
@@ -71,7 +73,7 @@ func passphraseFlag(cmd *cobra.Command, file *string) {
 	cmd.Flags().StringVar(file, "passphrase-file", "", "a `FILE` with the passphrase that the key is encrypted by, instead of asking for it")
 }
 
-func (a *app) runSign(ctx context.Context, f *signFlags, file string, answers *bufio.Reader, passphrase func() (string, error)) error {
+func (a *app) runSign(ctx context.Context, f *signFlags, file string, answers *bufio.Reader, open func() (chain.Signer, error)) error {
 	read, err := readProposals([]string{file})
 	if err != nil {
 		return err
@@ -91,7 +93,7 @@ func (a *app) runSign(ctx context.Context, f *signFlags, file string, answers *b
 			return errors.New("nothing was signed: say yes, or give --yes")
 		}
 	}
-	signer, err := keys.OpenPersonal(f.key, passphrase)
+	signer, err := open()
 	if err != nil {
 		return err
 	}

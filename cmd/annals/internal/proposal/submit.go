@@ -26,11 +26,10 @@ type Submission struct {
 
 // Outcome is what became of one statement.
 type Outcome struct {
-	Part    int // from 0
-	Before  bool
-	Index   uint64 // of the entry that it was recorded in before
-	Answer  control.Answer
-	Signers []Signed // whose signatures it went with
+	Part   int // from 0
+	Before bool
+	Index  uint64 // of the entry that it was recorded in before
+	Answer control.Answer
 }
 
 // StaleError says that a ledger has no use for a proposal any more.
@@ -75,7 +74,7 @@ func (p *Proposal) Submit(ctx context.Context, s *Submission, t *Tally) error {
 }
 
 func (p *Proposal) submit(ctx context.Context, s *Submission, t *Tally, i int) (Outcome, error) {
-	out := Outcome{Part: i, Signers: t.inForce()}
+	out, by := Outcome{Part: i}, t.inForce()
 	for deadline := time.Now().Add(patience); ; {
 		at, err := control.Look(ctx, s.Server)
 		if err != nil {
@@ -85,13 +84,17 @@ func (p *Proposal) submit(ctx context.Context, s *Submission, t *Tally, i int) (
 			return out, fmt.Errorf("it is for the ledger %s (%s), and the server serves %s; nothing was submitted", p.Ledger, p.Origin, at.Ledger)
 		}
 		// After the number: what is recorded by then is seen, so nothing goes in twice.
-		if out.Index, out.Before, err = p.recorded(ctx, s, i); out.Before || err != nil {
+		entries, err := s.Entries(ctx)
+		if err != nil {
+			return out, err
+		}
+		if out.Index, out.Before, err = p.recorded(entries, i); out.Before || err != nil {
 			return out, err
 		}
 		if at.Control < p.Number || at.Control-p.Number >= p.Numbers {
 			return out, &StaleError{Due: at.Control, First: p.Number, Last: p.Number + p.Numbers - 1}
 		}
-		body, err := p.message(i, at.Control, out.Signers)
+		body, err := p.message(i, at.Control, by)
 		if err != nil {
 			return out, err
 		}
@@ -109,15 +112,8 @@ func (p *Proposal) submit(ctx context.Context, s *Submission, t *Tally, i int) (
 	}
 }
 
-// recorded looks for the entry that a statement stands in already.
-func (p *Proposal) recorded(ctx context.Context, s *Submission, i int) (uint64, bool, error) {
-	if s.Entries == nil {
-		return 0, false, nil
-	}
-	entries, err := s.Entries(ctx)
-	if err != nil {
-		return 0, false, err
-	}
+// recorded looks among entries for the one that a statement stands in already.
+func (p *Proposal) recorded(entries []proof.KeyEntry, i int) (uint64, bool, error) {
 	want, err := p.statement(i, p.Number)
 	if err != nil {
 		return 0, false, err
@@ -141,9 +137,13 @@ func (p *Proposal) recorded(ctx context.Context, s *Submission, i int) (uint64, 
 
 // Done reports whether every statement is recorded already, and says where.
 func (p *Proposal) Done(ctx context.Context, s *Submission) (bool, error) {
+	entries, err := s.Entries(ctx)
+	if err != nil {
+		return false, err
+	}
 	var all []Outcome
 	for i := range p.Statements {
-		index, done, err := p.recorded(ctx, s, i)
+		index, done, err := p.recorded(entries, i)
 		if !done || err != nil {
 			return false, err
 		}
