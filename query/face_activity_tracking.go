@@ -3,7 +3,6 @@ package query
 import (
 	"net/http"
 	"reflect"
-	"time"
 
 	"annals/activity"
 	"annals/activity/face"
@@ -113,7 +112,7 @@ func (a *API) tracking(w http.ResponseWriter, r *http.Request, f *filter) error 
 	shown, err := a.records(f.turn, found.Indexes, maxPage, func(e *chain.Entry, r *activity.Record) error {
 		row := face.TrackingRowOf(r, r.Type)
 		row.ID = e.ULID.String()
-		row.CreatedAt = time.UnixMilli(int64(e.ULID.Time())).UTC().Format(recordedText)
+		row.CreatedAt = recordedAt(e).Format(recordedText)
 		page.Events = append(page.Events, row)
 		return nil
 	})
