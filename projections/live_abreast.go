@@ -16,11 +16,14 @@ const stretchRuns = 4
 // mostReaders is how many readers keep one fold busy, and more.
 const mostReaders = 4
 
-// abreast reads the entries [from, to) as [Ahead] does, by a reader for each processor,
-// each some hundreds in a row, and hands them out in order: reading and scanning take
-// three times as long as folding. Leaves is called from several goroutines at once.
-func abreast(ctx context.Context, leaves Leaves, from, to uint64) iter.Seq2[chain.Leaf, error] {
-	readers := min(runtime.GOMAXPROCS(0), mostReaders)
+// abreast reads the entries [from, to) as [Ahead] does, by so many readers (0: one for
+// each processor), each some hundreds in a row, and hands them out in order: reading and
+// scanning take three times as long as folding. Leaves is called from several goroutines
+// at once, unless there is one reader.
+func abreast(ctx context.Context, leaves Leaves, readers int, from, to uint64) iter.Seq2[chain.Leaf, error] {
+	if readers == 0 {
+		readers = min(runtime.GOMAXPROCS(0), mostReaders)
+	}
 	if readers == 1 || to-from <= aheadLeaves {
 		return Ahead(leaves(ctx, from, to))
 	}
@@ -67,13 +70,13 @@ type stretch struct {
 
 // start starts the readers, and returns their stretches in order.
 func (b *band) start(readers int, from, to uint64) <-chan stretch {
-	order, todo := make(chan stretch, readers), make(chan stretch)
+	order, unread := make(chan stretch, readers), make(chan stretch)
 	b.work.Go(func() {
 		defer close(order)
-		defer close(todo)
+		defer close(unread)
 		for at := from; at < to; at += stretchRuns * aheadLeaves {
 			s := stretch{from: at, to: min(to, at+stretchRuns*aheadLeaves), full: make(chan *run, stretchRuns)}
-			for _, c := range []chan<- stretch{order, todo} {
+			for _, c := range []chan<- stretch{order, unread} {
 				select {
 				case c <- s:
 				case <-b.stop:
@@ -89,7 +92,7 @@ func (b *band) start(readers int, from, to uint64) <-chan stretch {
 			for range stretchRuns + 1 {
 				spent <- &run{home: spent}
 			}
-			for s := range todo {
+			for s := range unread {
 				read(b.leaves(b.ctx, s.from, s.to), s.full, spent, b.stop)
 			}
 		})
