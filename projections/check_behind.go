@@ -21,10 +21,6 @@ type unfolded struct {
 	stands bool                           // a row holds one of them
 }
 
-// outlives reports whether an entry keeps its place in a field's lists when its
-// payload is gone: the entry itself says these.
-func (f Field) outlives() bool { return f == FieldKind || f == FieldGrade || f == FieldAmends }
-
 // readUnfolded reads what the ledger has behind the projections, up to size.
 func (c *checking) readUnfolded(size uint64) error {
 	for leaf, err := range c.leaves(c.ctx, c.of, size) {

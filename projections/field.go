@@ -67,3 +67,13 @@ func (f Field) paired() bool {
 	}
 	return false
 }
+
+// outlives reports whether an entry keeps its place in the field's lists when its
+// payload is gone: the entry itself says these.
+func (f Field) outlives() bool {
+	switch f {
+	case FieldKind, FieldGrade, FieldAmends:
+		return true
+	}
+	return false
+}

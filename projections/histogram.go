@@ -59,29 +59,21 @@ func (v *View) HistogramOccurred(ctx context.Context, q Query, bounds []int64) (
 	w.from, w.to = max(w.from, bounds[0]), min(w.to, last)
 	w.nothing = w.nothing || w.from >= w.to && w.to != maxTime
 	counts = make([]uint64, len(bounds)-1)
-	bucket := func(t int64) int { // the last that begins at t or before
-		i := sort.Search(len(bounds), func(i int) bool { return bounds[i] > t }) - 1
-		return min(i, len(counts)-1)
-	}
-	var offsets []uint16
 	end, err := w.each(true, func(block uint64, found *set) (bool, error) {
 		z, err := w.zone(block)
 		if err != nil {
 			return false, err
 		}
-		if from, to := bucket(max(z.earliest, bounds[0])), bucket(max(z.latest, bounds[0])); from == to {
-			counts[from] += uint64(found.n)
+		// What was found occurred between the bounds, wherever the block's other entries did.
+		z.earliest = max(z.earliest, bounds[0])
+		if last != maxTime {
+			z.latest = min(z.latest, last-1)
+		}
+		if i, ok := bucketAround(bounds, z); ok {
+			counts[i] += uint64(found.n)
 			return true, nil
 		}
-		offsets = found.appendTo(offsets[:0])
-		for _, o := range offsets {
-			t, err := w.occurred(indexAt(block, o))
-			if err != nil {
-				return false, err
-			}
-			counts[bucket(t)]++
-		}
-		return true, nil
+		return true, w.tellOccurred(block, found, bounds, counts)
 	})
 	if err != nil {
 		return nil, false, v.failed(ctx, err)
@@ -147,18 +139,21 @@ func (w *walk) countOccurred(c *candidate, bounds []int64, counts []uint64) erro
 	if err := w.pace(); err != nil {
 		return err
 	}
-	if i, ok := bucketOf(bounds, c.zone.earliest); ok {
-		if j, ok := bucketOf(bounds, c.zone.latest); ok && i == j {
-			counts[i] += uint64(postings(c.matches).count())
-			return nil
-		}
+	if i, ok := bucketAround(bounds, c.zone); ok {
+		counts[i] += uint64(postings(c.matches).count())
+		return nil
 	}
 	s := &w.spare
 	s.clear()
 	s.addStored(c.matches)
+	return w.tellOccurred(c.block, s, bounds, counts)
+}
+
+// tellOccurred counts entries of a block between bounds, each by when it occurred.
+func (w *walk) tellOccurred(block uint64, s *set, bounds []int64, counts []uint64) error {
 	w.kept = s.appendTo(w.kept[:0])
 	for _, o := range w.kept {
-		t, err := w.occurred(indexAt(c.block, o))
+		t, err := w.occurred(indexAt(block, o))
 		if err != nil {
 			return err
 		}
@@ -177,6 +172,14 @@ func bucketOf(bounds []int64, t int64) (int, bool) {
 		i--
 	}
 	return i, i >= 0 && i < len(bounds)-1
+}
+
+// bucketAround returns behind which of the bounds a zone lies as a whole, false where
+// behind none.
+func bucketAround(bounds []int64, z zone) (int, bool) {
+	i, ok := bucketOf(bounds, z.earliest)
+	j, within := bucketOf(bounds, z.latest)
+	return i, ok && within && i == j
 }
 
 // maxBounds is how many bounds a histogram has at most.

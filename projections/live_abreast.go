@@ -16,11 +16,14 @@ const stretchRuns = 4
 // mostReaders is how many readers keep one fold busy, and more.
 const mostReaders = 4
 
-// abreast reads the entries [from, to) as [Ahead] does, by a reader for each processor,
-// each some hundreds in a row, and hands them out in order: reading and scanning take
-// three times as long as folding. Leaves is called from several goroutines at once.
-func abreast(ctx context.Context, leaves Leaves, from, to uint64) iter.Seq2[chain.Leaf, error] {
-	readers := min(runtime.GOMAXPROCS(0), mostReaders)
+// abreast reads the entries [from, to) as [Ahead] does, by so many readers (0: one for
+// each processor), each some hundreds in a row, and hands them out in order: reading and
+// scanning take three times as long as folding. Leaves is called from several goroutines
+// at once, unless there is one reader.
+func abreast(ctx context.Context, leaves Leaves, readers int, from, to uint64) iter.Seq2[chain.Leaf, error] {
+	if readers == 0 {
+		readers = min(runtime.GOMAXPROCS(0), mostReaders)
+	}
 	if readers == 1 || to-from <= aheadLeaves {
 		return Ahead(leaves(ctx, from, to))
 	}

@@ -43,7 +43,7 @@ func TestAbreast(t *testing.T) {
 		{0, m.size()}, {3, aheadLeaves}, {3, aheadLeaves + 4}, {aheadLeaves, aheadLeaves * (stretchRuns + 1)}, {100, m.size() - 1},
 	} {
 		next := c.from
-		for leaf, err := range abreast(t.Context(), leaves, c.from, c.to) {
+		for leaf, err := range abreast(t.Context(), leaves, 0, c.from, c.to) {
 			check(t, err)
 			if want := m.leaves.leaves[next]; !same(leaf, want) || leaf.Hash != chain.LeafHash(want.Raw) {
 				t.Fatalf("%d to %d: entry %d is %+v, want %+v", c.from, c.to, next, leaf, want)
@@ -68,7 +68,7 @@ func TestAbreastEnds(t *testing.T) {
 		var reading atomic.Int64
 		n := uint64(0)
 		var last error
-		for _, err := range abreast(t.Context(), stretches(m, &reading, at, broken), 0, m.size()) {
+		for _, err := range abreast(t.Context(), stretches(m, &reading, at, broken), 0, 0, m.size()) {
 			if last = err; err == nil {
 				n++
 			}
@@ -77,7 +77,7 @@ func TestAbreastEnds(t *testing.T) {
 			t.Errorf("broken at %d: %d entries, then %v; still reading: %d", at, n, last, reading.Load())
 		}
 		n = 0
-		for range abreast(t.Context(), stretches(m, &reading, m.size(), nil), 0, m.size()) {
+		for range abreast(t.Context(), stretches(m, &reading, m.size(), nil), 0, 0, m.size()) {
 			if n++; n >= at {
 				break
 			}
@@ -103,7 +103,7 @@ func TestAbreastIsShort(t *testing.T) {
 		return stretches(m, &reading, m.size(), nil)(ctx, from, to)
 	}
 	n := uint64(0)
-	for leaf, err := range abreast(t.Context(), leaves, 0, m.size()) {
+	for leaf, err := range abreast(t.Context(), leaves, 0, 0, m.size()) {
 		check(t, err)
 		if leaf.Entry.Index != n {
 			t.Fatalf("entry %d comes as the %d-th", leaf.Entry.Index, n)

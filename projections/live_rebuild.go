@@ -51,7 +51,7 @@ func (l *Live) Rebuild(ctx context.Context, leaves Leaves, size func() uint64, p
 	if err != nil {
 		return err
 	}
-	r.told, r.abreast = progress, l.folder.o.readers != 1
+	r.told, r.readers = progress, l.folder.o.readers
 	return r.run()
 }
 
@@ -63,6 +63,7 @@ func (l *Live) StartRebuild(leaves Leaves, size func() uint64) error {
 	if err != nil {
 		return err
 	}
+	r.readers = 1
 	go func() { _ = r.run() }() // the log has it
 	return nil
 }
@@ -87,7 +88,7 @@ type rebuild struct {
 	next   *generation
 	from   uint64 // where it went on
 
-	abreast bool // it reads with all processors
+	readers int // that read abreast; 0: one for each processor
 }
 
 // begin takes the place of the one rebuild that may run.
@@ -245,12 +246,7 @@ func (r *rebuild) fold() error {
 
 // portion folds the entries [from, to), which are read and scanned ahead.
 func (r *rebuild) portion(from, to uint64) error {
-	var leaves iter.Seq2[chain.Leaf, error]
-	if r.abreast {
-		leaves = abreast(r.ctx, r.leaves, from, to)
-	} else {
-		leaves = Ahead(r.leaves(r.ctx, from, to))
-	}
+	leaves := abreast(r.ctx, r.leaves, r.readers, from, to)
 	return r.next.Fold(func(yield func(chain.Leaf, error) bool) {
 		for leaf, err := range leaves {
 			if err == nil && leaf.Entry.Index%rebuildReport == 0 {

@@ -182,11 +182,11 @@ func (u *unindexing) lists(batch *pebble.Batch, era uint64) (err error) {
 		if err != nil {
 			return err
 		}
-		switch Field(key[eraPrefix+listPrefix-1]) {
-		case FieldKind: // every entry has one, erased or not
+		field := Field(key[eraPrefix+listPrefix-1])
+		if field == FieldKind { // every entry has one, erased or not
 			b.all.addStored(stored)
-			continue
-		case FieldGrade, FieldAmends: // by what the entry says, which stays
+		}
+		if field.outlives() {
 			continue
 		}
 		left.clear()

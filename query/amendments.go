@@ -75,7 +75,7 @@ func (m *amended) append(b []byte, it *item, leaf *chain.Leaf) ([]byte, error) {
 	state := newPresent(original)
 	b = append(b, `,"amendments":[`...)
 	n := 0
-	err := it.api.o.Ledger.GetMany(m.indexes, func(leaf *chain.Leaf, hash chain.Hash) (err error) {
+	err := it.api.each(it.filter.turn, m.indexes, func(leaf *chain.Leaf, hash chain.Hash) (err error) {
 		if n++; n > 1 {
 			b = append(b, ',')
 		}

@@ -103,6 +103,18 @@ func TestBounds(t *testing.T) {
 	}
 }
 
+// TestAnsweredAfterBody: however long a body may take to arrive, half a minute is left
+// to answer it; and no answer has less time than by the defaults.
+func TestAnsweredAfterBody(t *testing.T) {
+	for request, want := range map[time.Duration]time.Duration{
+		time.Second: 90 * time.Second, readTimeout: 90 * time.Second, 61 * time.Second: 91 * time.Second, time.Hour: time.Hour + 30*time.Second,
+	} {
+		if got := (bounds{request: request}).answered(); got != want {
+			t.Errorf("a request has %v to arrive, and its answer %v, want %v", request, got, want)
+		}
+	}
+}
+
 // TestStalledSeconds: a tail is cut once its client has taken nothing for as long as is
 // set.
 func TestStalledSeconds(t *testing.T) {

@@ -97,12 +97,9 @@ func (a *API) entries(w http.ResponseWriter, r *http.Request, f *filter) error {
 // lines appends the entries at the given indexes, as far as they fit into an answer.
 func (a *API) lines(b []byte, indexes []uint64, proofs [][]chain.Hash, asked *chained, f *filter) ([]byte, error) {
 	position, n, tag := asked.from, 0, a.o.Ledger.Tag(f.workspace)
-	err := a.o.Ledger.GetMany(indexes, func(leaf *chain.Leaf, _ chain.Hash) error {
+	err := a.each(f.turn, indexes, func(leaf *chain.Leaf, _ chain.Hash) error {
 		if len(b) > maxPage {
 			return errFull
-		}
-		if err := f.turn.pace(); err != nil {
-			return err
 		}
 		if leaf.Entry.Position != position || leaf.Entry.Workspace != tag {
 			return errIndexes

@@ -44,7 +44,7 @@ func (a *API) erasures(w http.ResponseWriter, _ *http.Request, f *filter) error 
 		}
 	}
 	b, n := []byte{}, 0
-	err = a.o.Ledger.GetMany(indexes, func(leaf *chain.Leaf, _ chain.Hash) error {
+	err = a.each(f.turn, indexes, func(leaf *chain.Leaf, _ chain.Hash) error {
 		line := proof.NewLine(leaf, false)
 		if proofs != nil {
 			line.Proof = proof.Hashes64(proofs[n])

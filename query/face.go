@@ -30,9 +30,9 @@ func (a *API) place(n *need, r *http.Request, f *filter) (err error) {
 // records reads the records at some indexes, until they are more than most bytes, and
 // says how many it read: one at least. The type is filled in where the subject alone
 // names it. What was erased since the indexes were asked is passed over.
-func (a *API) records(indexes []uint64, most int, fn func(*chain.Entry, *activity.Record) error) (read int, err error) {
+func (a *API) records(t *turn, indexes []uint64, most int, fn func(*chain.Entry, *activity.Record) error) (read int, err error) {
 	size := 0
-	err = a.o.Ledger.GetMany(indexes, func(leaf *chain.Leaf, _ chain.Hash) error {
+	err = a.each(t, indexes, func(leaf *chain.Leaf, _ chain.Hash) error {
 		if size > most {
 			return errFull
 		}

@@ -3,7 +3,6 @@ package query
 import (
 	"net/http"
 	"reflect"
-	"time"
 
 	"annals/activity"
 	"annals/activity/face"
@@ -110,10 +109,10 @@ func (a *API) tracking(w http.ResponseWriter, r *http.Request, f *filter) error 
 		Events: []face.TrackingRow{}, Total: found.total.N, Truncated: found.cut(),
 		AsOf: Moment{found.moment.size, found.moment.root.String()},
 	}
-	shown, err := a.records(found.Indexes, maxPage, func(e *chain.Entry, r *activity.Record) error {
+	shown, err := a.records(f.turn, found.Indexes, maxPage, func(e *chain.Entry, r *activity.Record) error {
 		row := face.TrackingRowOf(r, r.Type)
 		row.ID = e.ULID.String()
-		row.CreatedAt = time.UnixMilli(int64(e.ULID.Time())).UTC().Format(recordedText)
+		row.CreatedAt = recordedAt(e).Format(recordedText)
 		page.Events = append(page.Events, row)
 		return nil
 	})

@@ -168,7 +168,7 @@ func (a *API) activities(w http.ResponseWriter, r *http.Request, f *filter) erro
 	flags := []flag{}
 	b, read := []byte(`{"useractivities":[`), 0
 	start := len(b)
-	err = a.activitiesAt(r.Context(), found.view, found.Indexes, found.moment.size, func(one *oneActivity) error {
+	err = a.activitiesAt(r.Context(), f.turn, found.view, found.Indexes, found.moment.size, func(one *oneActivity) error {
 		if len(b) > maxPage {
 			return errFull
 		}
@@ -224,7 +224,7 @@ func (a *API) activity(w http.ResponseWriter, r *http.Request, f *filter) error 
 		return err
 	}
 	var b []byte
-	err = a.activitiesAt(r.Context(), view, page.Indexes, moment.size, func(one *oneActivity) (err error) {
+	err = a.activitiesAt(r.Context(), f.turn, view, page.Indexes, moment.size, func(one *oneActivity) (err error) {
 		if one != nil {
 			b, err = one.append(nil)
 		}
@@ -253,8 +253,8 @@ func (o *oneActivity) append(b []byte) ([]byte, error) {
 
 // activitiesAt reads the activities at some indexes, as what amends them in a tree of
 // a size leaves them. One that was erased since the indexes were asked is nil.
-func (a *API) activitiesAt(ctx context.Context, view *projections.View, indexes []uint64, size uint64, fn func(*oneActivity) error) error {
-	return a.o.Ledger.GetMany(indexes, func(leaf *chain.Leaf, _ chain.Hash) error {
+func (a *API) activitiesAt(ctx context.Context, t *turn, view *projections.View, indexes []uint64, size uint64, fn func(*oneActivity) error) error {
+	return a.each(t, indexes, func(leaf *chain.Leaf, _ chain.Hash) error {
 		_, record := leaf.Shown()
 		if record == nil {
 			return fn(nil)
@@ -279,7 +279,7 @@ func (a *API) activitiesAt(ctx context.Context, view *projections.View, indexes 
 			return err
 		}
 		state := newPresent(bytes.Clone(record))
-		err = a.o.Ledger.GetMany(amended.indexes, func(leaf *chain.Leaf, _ chain.Hash) error {
+		err = a.each(t, amended.indexes, func(leaf *chain.Leaf, _ chain.Hash) error {
 			one.amended = recordedAt(&leaf.Entry)
 			if _, record := leaf.Shown(); record != nil {
 				state.amend(record)

@@ -133,7 +133,7 @@ func (a *API) userActivity(w http.ResponseWriter, r *http.Request, f *filter) er
 	}
 	// However large the records: their rows are small, and whoever counts pages by
 	// totalRecords would never see one that was left out.
-	if _, err = a.records(indexes, math.MaxInt, func(e *chain.Entry, r *activity.Record) error {
+	if _, err = a.records(f.turn, indexes, math.MaxInt, func(e *chain.Entry, r *activity.Record) error {
 		out.Rows = append(out.Rows, face.UserActivityRowOf(r, r.Type, occurredAt(e, r)))
 		return nil
 	}); err != nil {

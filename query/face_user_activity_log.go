@@ -361,7 +361,7 @@ func (l *logPage) full() bool { return l.n >= l.limit || len(l.out) > maxPage }
 // and says how many it read.
 func (l *logPage) entries(indexes []uint64) (read int, err error) {
 	it := newItem(l.api, l.f)
-	err = l.api.o.Ledger.GetMany(indexes, func(leaf *chain.Leaf, _ chain.Hash) error {
+	err = l.api.each(l.f.turn, indexes, func(leaf *chain.Leaf, _ chain.Hash) error {
 		if l.full() {
 			return errFull
 		}

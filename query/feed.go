@@ -180,12 +180,9 @@ func (a *API) feed(w http.ResponseWriter, r *http.Request, f *filter) error {
 // goes by.
 func (a *API) told(indexes []uint64, f *filter, zone *time.Location, fn func(at time.Time, item *FeedItem) error) (read int, err error) {
 	it, size := newItem(a, f), 0
-	err = a.o.Ledger.GetMany(indexes, func(leaf *chain.Leaf, _ chain.Hash) error {
+	err = a.each(f.turn, indexes, func(leaf *chain.Leaf, _ chain.Hash) error {
 		if size > maxPage {
 			return errFull
-		}
-		if err := f.turn.pace(); err != nil {
-			return err
 		}
 		read++
 		e := &leaf.Entry

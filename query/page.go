@@ -64,7 +64,7 @@ func (a *API) selected(ctx context.Context, view *projections.View, q projection
 func (a *API) items(b []byte, indexes []uint64, f *filter) (_ []byte, shown int, err error) {
 	start := len(b)
 	it := newItem(a, f)
-	err = a.o.Ledger.GetMany(indexes, func(leaf *chain.Leaf, hash chain.Hash) error {
+	err = a.each(f.turn, indexes, func(leaf *chain.Leaf, hash chain.Hash) error {
 		if len(b) > maxPage {
 			return errFull
 		}

@@ -173,7 +173,7 @@ func (s *selector) name(id ulid.ULID) error {
 func (s *selector) choose(indexes ...uint64) error {
 	var along []uint64
 	for len(indexes) > 0 {
-		err := s.a.o.Ledger.GetMany(indexes, func(leaf *chain.Leaf, hash chain.Hash) error {
+		err := s.a.each(s.f.turn, indexes, func(leaf *chain.Leaf, hash chain.Hash) error {
 			e := &leaf.Entry
 			selected := e.Selected(hash)
 			switch {

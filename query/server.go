@@ -47,6 +47,13 @@ type bounds struct {
 	connections     int
 }
 
+// answered is when an answer has to have gone out. It counts from the header on, as
+// the time that a body has to arrive does, and a body that comes as late as it may is
+// left as long for its answer as by the defaults.
+func (b bounds) answered() time.Duration {
+	return max(writeTimeout, b.request+writeTimeout-readTimeout)
+}
+
 // serve is Serve with other bounds.
 func (a *API) serve(ctx context.Context, l net.Listener, b bounds) error {
 	inner := &taken{Listener: l}
@@ -58,7 +65,7 @@ func (a *API) serve(ctx context.Context, l net.Listener, b bounds) error {
 		Handler:           a,
 		ReadHeaderTimeout: b.header,
 		ReadTimeout:       b.request,
-		WriteTimeout:      writeTimeout,
+		WriteTimeout:      b.answered(),
 		IdleTimeout:       idleTimeout,
 		MaxHeaderBytes:    a.o.Bounds.HeaderBytes,
 		ErrorLog:          slog.NewLogLogger(a.o.Logger.Handler(), slog.LevelWarn),

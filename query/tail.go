@@ -68,13 +68,11 @@ func (a *API) tail(w http.ResponseWriter, r *http.Request, f *filter) error {
 		h.Set("Content-Type", eventStream)
 		return nil
 	}
-	if f.where, err = a.grouped(f, 0); err != nil { // as the catalogue is now: who comes later may mean others
-		return err
-	}
 	q, _, err := a.question(nil, f, 0) // no bounds that are indexes: nothing of the indexes is asked
 	if err != nil {
 		return err
 	}
+	f.where = q.Where // as the catalogue is now: who comes later may mean others
 	l := &listener{
 		question: question{query: q, key: string(f.appendTo(append([]byte(nil), bit(f.sentence)))), workspace: f.workspace, sentence: f.sentence},
 		o:        &a.hub.o, out: w, conn: http.NewResponseController(w),

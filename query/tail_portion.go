@@ -85,7 +85,7 @@ func (p *portion) read(indexes []uint64) error {
 		for end < len(indexes) && hub.printed.get(indexes[end], erasures, sentence) == nil {
 			end++
 		}
-		err := hub.api.o.Ledger.GetMany(indexes[p.n:end], func(leaf *chain.Leaf, _ chain.Hash) error {
+		err := hub.api.each(p.stream.turn, indexes[p.n:end], func(leaf *chain.Leaf, _ chain.Hash) error {
 			if len(p.text) >= portionBytes {
 				return errFull
 			}

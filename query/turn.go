@@ -6,6 +6,8 @@ import (
 	"runtime"
 	"time"
 
+	"annals/ledger/chain"
+
 	"golang.org/x/sync/semaphore"
 )
 
@@ -62,6 +64,18 @@ func (t *turn) leave() {
 		t.held = false
 		t.of.Release(1)
 	}
+}
+
+// each reads entries of the ledger as its GetMany does, and paces between them. Whatever
+// a query reads goes through here, however much it makes of one entry; a nil turn is for
+// what is no query.
+func (a *API) each(t *turn, indexes []uint64, fn func(*chain.Leaf, chain.Hash) error) error {
+	return a.o.Ledger.GetMany(indexes, func(leaf *chain.Leaf, hash chain.Hash) error {
+		if err := t.pace(); err != nil {
+			return err
+		}
+		return fn(leaf, hash)
+	})
 }
 
 // leaving is an answer whose client may be slow: nobody's turn lasts until it has taken

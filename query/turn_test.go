@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"annals/internal/access"
+	"annals/ledger/chain"
 )
 
 // TestTurns: however many queries are under way, as many work at once as there are
@@ -86,6 +87,38 @@ func TestTurnEnds(t *testing.T) {
 	nobody.leave()
 	if err := nobody.pace(); err != nil {
 		t.Error(err)
+	}
+}
+
+// TestEachPaces: what reads entries takes a turn before the first, asks again before each
+// that follows, and stops where it gets none; what is no query reads them all.
+func TestEachPaces(t *testing.T) {
+	s := serve(t, Options{})
+	s.more("ws", 5)
+	s.settle()
+	indexes := []uint64{2, 3, 4}
+	all := newTurns(1)
+	ctx, cancel := context.WithCancel(t.Context())
+	turn, read := &turn{ctx: ctx, of: all}, 0
+	err := s.api.each(turn, indexes, func(leaf *chain.Leaf, hash chain.Hash) error {
+		if leaf.Entry.Index != indexes[read] || chain.LeafHash(leaf.Raw) != hash {
+			t.Errorf("entry %d was read, with the hash %v", leaf.Entry.Index, hash)
+		}
+		if all.TryAcquire(1) {
+			t.Error("it reads, and it is nobody's turn")
+		}
+		if read++; read == 2 {
+			cancel()
+		}
+		return nil
+	})
+	if !errors.Is(err, context.Canceled) || read != 2 {
+		t.Errorf("after 2 entries nobody waited any more: %d were read, %v", read, err)
+	}
+	turn.leave()
+	read = 0
+	if err := s.api.each(nil, indexes, func(*chain.Leaf, chain.Hash) error { read++; return nil }); err != nil || read != len(indexes) {
+		t.Errorf("without a turn: %d, %v", read, err)
 	}
 }
 

@@ -5,7 +5,6 @@ import (
 	"reflect"
 	"slices"
 	"strings"
-	"time"
 
 	"annals/activity"
 	"annals/internal/access"
@@ -43,9 +42,12 @@ func (a *API) typesCalled(workspace, label string, size uint64) (types []project
 	}
 	seen := map[string]bool{}
 	for _, index := range all.Versions() {
-		found, ok, err := all.At(index + 1)
-		if err != nil || !ok || index >= size {
-			return types, err
+		if index >= size {
+			break
+		}
+		found, _, err := all.At(index + 1) // itself
+		if err != nil {
+			return nil, err
 		}
 		own := found.Words.Overlay()
 		if own == nil {
@@ -205,7 +207,6 @@ func (c *Catalogue) fill(found *ledger.Catalogue) {
 }
 
 func versionOf(e *chain.Entry) CatalogueVersion {
-	at := time.UnixMilli(int64(e.ULID.Time())).UTC()
 	index := e.Index
-	return CatalogueVersion{Index: &index, ULID: e.ULID.String(), RecordedAt: at.Format("2006-01-02T15:04:05.000Z")}
+	return CatalogueVersion{Index: &index, ULID: e.ULID.String(), RecordedAt: recordedAt(e).Format(recordedText)}
 }

@@ -264,7 +264,7 @@ func TestLogInItsWords(t *testing.T) {
 }
 
 // TestGroupsOfItsOwn asks for groups of a workspace's: on pages, in counts, with NOT, as
-// of a size, and by a tail.
+// of a size, and by tails from before and after a group became another.
 func TestGroupsOfItsOwn(t *testing.T) {
 	s := serveOn(t, chaintest.NewKeyed("own groups"), Options{})
 	publish := func(typ string, n int) {
@@ -314,5 +314,17 @@ func TestGroupsOfItsOwn(t *testing.T) {
 	publish("contract.ended", 11)
 	if h := e.event(); !strings.Contains(h.data, "contract.ended") {
 		t.Errorf("heard %s", h.data)
+	}
+	// Who comes once the group is another hears that one, beside who came before.
+	s.catalogue("ws_7", `{"groups":[{"slug":"contracts","label":"Contracts"}],"types":[{"slug":"app.renamed","label":"Renamed","group":"contracts"}]}`)
+	later := s.open("/v1/workspaces/ws_7/tail?group=contracts")
+	eventually(t, "both are there", func() bool { return s.attached() > 1 })
+	publish("app.renamed", 12)
+	publish("contract.ended", 13)
+	if h := later.event(); !strings.Contains(h.data, "app.renamed") {
+		t.Errorf("who came later heard %s", h.data)
+	}
+	if h := e.event(); !strings.Contains(h.data, "contract.ended") {
+		t.Errorf("who came before heard %s", h.data)
 	}
 }

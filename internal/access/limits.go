@@ -77,7 +77,6 @@ func (u *usage) idle(now time.Time) bool {
 // limiter keeps tokens to their limits.
 type limiter struct {
 	o       Limits
-	policy  string // what answers call it
 	mu      sync.Mutex
 	by      map[string]*usage // by [Principal.payer]
 	sweep   int               // how many there may be before those that are idle are forgotten
@@ -88,14 +87,12 @@ type limiter struct {
 const minSweep = 1024
 
 func newLimiter(o Limits) *limiter {
-	return &limiter{o: o.filled(), policy: "token", by: map[string]*usage{}, sweep: minSweep}
+	return &limiter{o: o.filled(), by: map[string]*usage{}, sweep: minSweep}
 }
 
 // strangers keeps addresses to what they may show of tokens that are not good.
 func (l *limiter) strangers() *limiter {
-	s := newLimiter(Limits{PerSecond: l.o.Refusals, Burst: max(1, int(10*l.o.Refusals))})
-	s.policy = "address"
-	return s
+	return newLimiter(Limits{PerSecond: l.o.Refusals, Burst: max(1, int(10*l.o.Refusals))})
 }
 
 // of finds a token's usage. Call it with l.mu held.
@@ -126,14 +123,16 @@ func (l *limiter) spend(h http.Header, id string, now time.Time) error {
 	l.mu.Unlock()
 	seconds := func(tokens float64) int { return int(math.Ceil(tokens / l.o.PerSecond)) }
 	if h != nil {
-		h.Set("RateLimit-Policy", fmt.Sprintf("%q;q=%d;w=%d", l.policy, l.o.Burst, seconds(float64(l.o.Burst))))
-		h.Set("RateLimit", fmt.Sprintf("%q;r=%d;t=%d", l.policy, int(left), seconds(float64(l.o.Burst)-left)))
+		h.Set("RateLimit-Policy", fmt.Sprintf(`"token";q=%d;w=%d`, l.o.Burst, seconds(float64(l.o.Burst))))
+		h.Set("RateLimit", fmt.Sprintf(`"token";r=%d;t=%d`, int(left), seconds(float64(l.o.Burst)-left)))
 	}
 	if allowed {
 		return nil
 	}
-	beyond := problem.New(problem.RateLimited, "")
-	if h == nil {
+	var beyond *problem.Problem
+	if h != nil {
+		beyond = problem.New(problem.RateLimited, "")
+	} else {
 		beyond = problem.New(problem.RateLimited, "too many tokens that are not good came from this address")
 	}
 	return beyond.WithHeader("Retry-After", strconv.Itoa(max(1, seconds(1-left))))
