@@ -11,11 +11,9 @@ import (
 
 	"annals/cmd/annals/internal/client"
 	"annals/cmd/annals/internal/control"
-	"annals/cmd/annals/internal/natscontext"
 	"annals/ingest"
 	"annals/ledger/chain"
 
-	"github.com/nats-io/nats-server/v2/server"
 	"github.com/nats-io/nats.go"
 )
 
@@ -242,13 +240,7 @@ func TestErasedBeforeReadyFromPeer(t *testing.T) {
 
 // TestErasedBeforeReadyReplicated: a replica that was away while another one erased.
 func TestErasedBeforeReadyReplicated(t *testing.T) {
-	srv := outsideServer(t, t.TempDir(), server.RANDOM_PORT)
-	defer func() {
-		srv.Shutdown()
-		srv.WaitForShutdown()
-	}()
-	o := options(filepath.Join(t.TempDir(), "a"))
-	o.Cluster, o.NotDurable = &natscontext.Target{URL: srv.ClientURL()}, true
+	o, _ := onCluster(t)
 	s := mustStart(t, o)
 	filled(t, s)
 	if err := s.projections.Wait(t.Context(), s.ledger.Head().Size); err != nil {
@@ -256,7 +248,6 @@ func TestErasedBeforeReadyReplicated(t *testing.T) {
 	}
 	mustClose(t, s)
 	other := copied(t, o)
-	other.Cluster = o.Cluster
 	names := []string{"a", "b"}
 	o.Trim = Trim{Margin: 1000, Replica: "a", Replicas: names, every: 10 * time.Millisecond}
 	other.Trim = Trim{Margin: 1000, Replica: "b", Replicas: names, every: 10 * time.Millisecond}
