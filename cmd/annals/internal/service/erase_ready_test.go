@@ -41,20 +41,27 @@ func filled(t *testing.T, s *Service) {
 // submitUntil submits a statement until it is one that came first.
 func submitUntil(t *testing.T, s *Service, seal func(at *control.Standing) []byte) control.Answer {
 	t.Helper()
-	for {
+	answer, err := unraced(func() (control.Answer, error) {
 		at, err := control.Look(t.Context(), asking(t, s))
 		if err != nil {
-			t.Fatal(err)
+			return control.Answer{}, err
 		}
-		answer, err := control.Submit(t.Context(), asking(t, s), seal(at))
+		return control.Submit(t.Context(), asking(t, s), seal(at))
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return answer
+}
+
+// unraced submits again while another control message came first.
+func unraced(submit func() (control.Answer, error)) (control.Answer, error) {
+	for {
+		answer, err := submit()
 		var p *client.Problem
-		if errors.As(err, &p) && p.Code == "control_raced" {
-			continue
+		if !errors.As(err, &p) || p.Code != "control_raced" {
+			return answer, err
 		}
-		if err != nil {
-			t.Fatal(err)
-		}
-		return answer
 	}
 }
 

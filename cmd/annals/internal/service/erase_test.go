@@ -65,17 +65,13 @@ func tryErase(t *testing.T, s *Service, user string, signer chain.Signer) (contr
 	if err != nil {
 		return control.Answer{}, err
 	}
-	for {
+	return unraced(func() (control.Answer, error) {
 		at, err := control.Look(t.Context(), asking(t, s))
 		if err != nil {
 			return control.Answer{}, err
 		}
-		answer, err := control.Submit(t.Context(), asking(t, s), control.SealErase(at, selected, e, "by Erin", signer))
-		var p *client.Problem
-		if !errors.As(err, &p) || p.Code != "control_raced" {
-			return answer, err
-		}
-	}
+		return control.Submit(t.Context(), asking(t, s), control.SealErase(at, selected, e, "by Erin", signer))
+	})
 }
 
 // holding lists the files below a folder that hold text, compressed or not, and below the folders in
