@@ -47,6 +47,15 @@ func read(t *testing.T, archive []byte) string {
 	return all.String()
 }
 
+// allSigned waits until the service has signed all that its ledger has.
+func allSigned(t *testing.T, s *Service) {
+	t.Helper()
+	eventually(t, "all is signed", func() bool {
+		signed, ok := s.signer.Latest()
+		return ok && signed.Size == s.ledger.Head().Size
+	})
+}
+
 // TestErasedPack: an evidence pack that is made after an erasure and an expiry holds
 // nothing of what went, and one from before held it, as the search finds.
 func TestErasedPack(t *testing.T) {
@@ -55,10 +64,7 @@ func TestErasedPack(t *testing.T) {
 	filled(t, s)
 	packed := func() string {
 		t.Helper()
-		eventually(t, "all is signed", func() bool {
-			signed, ok := s.signer.Latest()
-			return ok && signed.Size == s.ledger.Head().Size
-		})
+		allSigned(t, s)
 		contents, err := evidence.Gather(t.Context(), asking(t, s).Client, evidence.Wanted{
 			Workspace: "ws_7", Selection: "all payloads", VKey: s.verifier(t), Maker: "a test", Created: time.Now(), Spool: t.TempDir(),
 		})

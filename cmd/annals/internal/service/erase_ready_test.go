@@ -227,10 +227,7 @@ func TestErasedBeforeReadyFromPeer(t *testing.T) {
 	mustClose(t, s)
 	behind := mixed(t, o, map[string]string{"ledger": before, "projections": before})
 	good := mustStart(t, o)
-	eventually(t, "the good replica has signed what it has", func() bool {
-		signed, ok := good.signer.Latest()
-		return ok && signed.Size == good.ledger.Head().Size
-	})
+	allSigned(t, good)
 	var lost []uint64
 	for sequence := first; sequence <= last; sequence++ {
 		lost = append(lost, sequence)
