@@ -169,8 +169,8 @@ func scrubbedAfter(t *testing.T, s *chaintest.Stream, messages int) map[string]s
 		err = errors.Join(l.Append(t.Context(), s.Messages[2:messages]), l.Flush(t.Context()))
 	}
 	if err == nil {
-		todo, failed := l.Unscrubbed()
-		err = errors.Join(failed, l.Scrub(t.Context(), todo), l.Close())
+		owed, failed := l.Unscrubbed()
+		err = errors.Join(failed, l.Scrub(t.Context(), owed), l.Close())
 	}
 	if err != nil {
 		t.Fatal(err)

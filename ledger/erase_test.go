@@ -127,14 +127,14 @@ func TestErase(t *testing.T) {
 			t.Errorf("entry %d: erased %v, and its payload is %v", index, erased, leaf.Payload)
 		}
 	}
-	todo, err := l.Unscrubbed()
-	if err != nil || !slices.Equal(todo, []uint64{erasure, 37}) {
-		t.Fatalf("to be scrubbed behind entries %v, %v", todo, err)
+	owed, err := l.Unscrubbed()
+	if err != nil || !slices.Equal(owed, []uint64{erasure, 37}) {
+		t.Fatalf("to be scrubbed behind entries %v, %v", owed, err)
 	}
 	if destroyed, err := l.Destroyed(erasure); err != nil || !slices.Equal(destroyed, gone) {
 		t.Errorf("entry %d destroyed %v, %v", erasure, destroyed, err)
 	}
-	if err := l.Scrub(ctx, todo); err != nil {
+	if err := l.Scrub(ctx, owed); err != nil {
 		t.Fatal(err)
 	}
 	for _, index := range []int{0, 5, 6, 7, 22} {
@@ -152,11 +152,11 @@ func TestErase(t *testing.T) {
 	if found := grep(t, fs, "ledger", id7(1)); len(found) == 0 {
 		t.Error("record 1, which nobody erased, is gone")
 	}
-	if err := l.Scrubbed(todo); err != nil {
+	if err := l.Scrubbed(owed); err != nil {
 		t.Fatal(err)
 	}
-	if todo, err := l.Unscrubbed(); err != nil || len(todo) > 0 {
-		t.Errorf("still to be scrubbed behind %v, %v", todo, err)
+	if owed, err := l.Unscrubbed(); err != nil || len(owed) > 0 {
+		t.Errorf("still to be scrubbed behind %v, %v", owed, err)
 	}
 	if seeds, err := l.Incomplete(); err != nil || len(seeds) > 0 {
 		t.Errorf("seeds that still salt something erased: %v, %v", seeds, err)
@@ -205,8 +205,8 @@ func TestErasedLedgersAreEqual(t *testing.T) {
 				}
 			}
 		}
-		todo, err := l.Unscrubbed()
-		if err = errors.Join(err, l.Scrubbed(todo), l.Close()); err != nil {
+		owed, err := l.Unscrubbed()
+		if err = errors.Join(err, l.Scrubbed(owed), l.Close()); err != nil {
 			t.Fatal(err)
 		}
 		got := keyspace(t, fs, "ledger")
@@ -222,10 +222,10 @@ func TestErasedLedgersAreEqual(t *testing.T) {
 // scrubAll scrubs what there is to scrub, sometimes.
 func scrubAll(t *testing.T, l *ledger.Ledger, r *rand.Rand) {
 	t.Helper()
-	todo, err := l.Unscrubbed()
+	owed, err := l.Unscrubbed()
 	if err == nil && r.IntN(2) == 0 {
-		if err = l.Scrub(t.Context(), todo); err == nil && r.IntN(2) == 0 {
-			err = l.Scrubbed(todo)
+		if err = l.Scrub(t.Context(), owed); err == nil && r.IntN(2) == 0 {
+			err = l.Scrubbed(owed)
 		}
 	}
 	if err != nil {
@@ -356,8 +356,8 @@ func TestEraseCrashes(t *testing.T) {
 		scrubbing := make(chan struct{})
 		go func() {
 			defer close(scrubbing)
-			if todo, err := l.Unscrubbed(); err == nil {
-				_ = l.Scrub(ctx, todo)
+			if owed, err := l.Unscrubbed(); err == nil {
+				_ = l.Scrub(ctx, owed)
 			}
 		}()
 		crashed := mem.CrashClone(vfs.CrashCloneCfg{UnsyncedDataPercent: r.IntN(101), RNG: r})
@@ -370,12 +370,12 @@ func TestEraseCrashes(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		todo, err := l.Unscrubbed()
+		owed, err := l.Unscrubbed()
 		if err != nil {
 			t.Fatal(err)
 		}
 		appendAll(t, l, s, r)
-		if err := errors.Join(l.Scrub(t.Context(), todo), l.Close()); err != nil {
+		if err := errors.Join(l.Scrub(t.Context(), owed), l.Close()); err != nil {
 			t.Fatal(err)
 		}
 		if diff := firstDifference(want, keyspace(t, crashed, "ledger")); diff != "" {

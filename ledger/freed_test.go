@@ -92,8 +92,8 @@ func TestEraseFrees(t *testing.T) {
 	if one.l.Head().State.Erasures != 1 {
 		t.Fatal("the erasure was rejected")
 	}
-	todo, err := one.l.Unscrubbed()
-	if err = errors.Join(err, one.l.Scrub(t.Context(), todo)); err != nil {
+	owed, err := one.l.Unscrubbed()
+	if err = errors.Join(err, one.l.Scrub(t.Context(), owed)); err != nil {
 		t.Fatal(err)
 	}
 	for i := range uint64(300) {

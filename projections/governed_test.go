@@ -216,8 +216,8 @@ func TestGovernedCrashes(t *testing.T) {
 				check(t, f.p.Rebuild(t.Context(), f.l.Leaves, func() uint64 { return f.l.Head().Size }, nil))
 			case 2:
 				f.fold()
-				todo, err := f.l.Unscrubbed()
-				check(t, errors.Join(err, f.l.Scrub(t.Context(), todo)))
+				owed, err := f.l.Unscrubbed()
+				check(t, errors.Join(err, f.l.Scrub(t.Context(), owed)))
 			}
 		}
 		for kind, n := range f.judge(fmt.Sprintf("stream %d, never cut", seed)) {
