@@ -1,10 +1,8 @@
 package service
 
 import (
-	"archive/zip"
 	"bytes"
 	"encoding/base64"
-	"io"
 	"path/filepath"
 	"regexp"
 	"strings"
@@ -22,23 +20,14 @@ var inBase64 = regexp.MustCompile(`[A-Za-z0-9+/]{16,}={0,2}`)
 // read returns all that an archive says, decompressed and decoded.
 func read(t *testing.T, archive []byte) string {
 	t.Helper()
-	z, err := zip.NewReader(bytes.NewReader(archive), int64(len(archive)))
+	files, err := pack.Unzip(bytes.NewReader(archive), int64(len(archive)))
 	if err != nil {
 		t.Fatal(err)
 	}
 	var all bytes.Buffer
-	for _, f := range z.File {
-		r, err := f.Open()
-		if err != nil {
-			t.Fatal(err)
-		}
-		b, err := io.ReadAll(r)
-		if err != nil {
-			t.Fatal(err)
-		}
-		_ = r.Close()
-		all.Write(b)
-		for _, text := range inBase64.FindAll(b, -1) {
+	for _, f := range files {
+		all.Write(f.Data)
+		for _, text := range inBase64.FindAll(f.Data, -1) {
 			if decoded, err := base64.StdEncoding.DecodeString(string(text)); err == nil {
 				all.Write(decoded)
 			}
