@@ -20,10 +20,7 @@ import (
 func TestCatalogues(t *testing.T) {
 	s := chaintest.NewKeyed("catalogues")
 	fs := vfs.NewMem()
-	l, err := ledger.Create("ledger", s.Messages[0], s.Messages[1], ledger.Options{FS: fs})
-	if err != nil {
-		t.Fatal(err)
-	}
+	l := create(t, s, ledger.Options{FS: fs})
 	done := 2
 	flush := func() uint64 {
 		t.Helper()

@@ -164,10 +164,8 @@ func TestEraseMillionGuesses(t *testing.T) {
 func scrubbedAfter(t *testing.T, s *chaintest.Stream, messages int) map[string]string {
 	t.Helper()
 	fs := vfs.NewMem()
-	l, err := ledger.Create("ledger", s.Messages[0], s.Messages[1], ledger.Options{FS: fs})
-	if err == nil {
-		err = errors.Join(l.Append(t.Context(), s.Messages[2:messages]), l.Flush(t.Context()))
-	}
+	l := create(t, s, ledger.Options{FS: fs})
+	err := errors.Join(l.Append(t.Context(), s.Messages[2:messages]), l.Flush(t.Context()))
 	if err == nil {
 		owed, failed := l.Unscrubbed()
 		err = errors.Join(failed, l.Scrub(t.Context(), owed), l.Close())

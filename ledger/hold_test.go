@@ -24,10 +24,7 @@ var races = flag.Int("races", 40, "how often a hold and an erasure are raced")
 // it was there is never lost.
 func TestHoldRacesErase(t *testing.T) {
 	s := chaintest.NewKeyed("races")
-	l, err := ledger.Create("ledger", s.Messages[0], s.Messages[1], ledger.Options{FS: vfs.NewMem()})
-	if err != nil {
-		t.Fatal(err)
-	}
+	l := create(t, s, ledger.Options{})
 	defer func() { _ = l.Close() }()
 	tag := l.Tag("ws_7")
 	var mu sync.Mutex // the stream: it puts messages into an order
@@ -191,10 +188,7 @@ func TestGovernedLedgersAreEqual(t *testing.T) {
 		want := fold(t, s)
 		for _, stops := range []bool{false, true} {
 			fs := vfs.NewMem()
-			l, err := ledger.Create("ledger", s.Messages[0], s.Messages[1], ledger.Options{FS: fs})
-			if err != nil {
-				t.Fatal(err)
-			}
+			l := create(t, s, ledger.Options{FS: fs})
 			for at := 2; at < len(s.Messages); {
 				n := len(s.Messages) - at
 				if stops {
@@ -211,6 +205,7 @@ func TestGovernedLedgersAreEqual(t *testing.T) {
 					if err := l.Close(); err != nil {
 						t.Fatal(err)
 					}
+					var err error
 					if l, err = ledger.Open("ledger", ledger.Options{FS: fs}); err != nil {
 						t.Fatal(err)
 					}

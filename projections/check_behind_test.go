@@ -5,8 +5,6 @@ import (
 	"slices"
 	"testing"
 
-	"annals/ledger/chain"
-
 	"github.com/cockroachdb/pebble/v2/vfs"
 )
 
@@ -19,16 +17,6 @@ func behind(t *testing.T, seed uint64, o Options) (m *model, unfolded map[uint64
 	m, unfolded = newModel(), map[uint64]bool{}
 	l, err := OpenLive("projections", m.ledger, o)
 	check(t, err)
-	erase := func() {
-		workspace := pick(rng, short.workspaces)
-		var some []uint64
-		for _, index := range m.of[tagOf(workspace)] {
-			if rng.IntN(3) == 0 && m.facts[index].kind != chain.KindControl && m.facts[index].kind != chain.KindGap {
-				some = append(some, index)
-			}
-		}
-		m.erase(workspace, some)
-	}
 	at := uint64(0)
 	for range 1 + rng.IntN(3) {
 		m.grow(rng, 1+rng.IntN(400), &short)
@@ -36,13 +24,13 @@ func behind(t *testing.T, seed uint64, o Options) (m *model, unfolded map[uint64
 		check(t, l.Fold(m.from(at, to)))
 		at = to
 		if rng.IntN(2) == 0 {
-			erase()
+			m.eraseSome(rng)
 		}
 	}
 	check(t, l.Fold(m.from(at, m.size())))
 	folded := m.size()
 	for range 1 + rng.IntN(3) {
-		erase()
+		m.eraseSome(rng)
 		for _, index := range m.leaves.leaves[m.size()-1].Gone.Indexes {
 			if index < folded {
 				unfolded[index] = true

@@ -45,6 +45,18 @@ func (m *model) erase(workspace string, indexes []uint64) {
 	m.leaves.leaves[index].Gone = gone
 }
 
+// eraseSome erases about a third of a workspace's entries.
+func (m *model) eraseSome(rng *rand.Rand) {
+	workspace := pick(rng, short.workspaces)
+	var some []uint64
+	for _, index := range m.of[tagOf(workspace)] {
+		if rng.IntN(3) == 0 && m.facts[index].kind != chain.KindControl && m.facts[index].kind != chain.KindGap {
+			some = append(some, index)
+		}
+	}
+	m.erase(workspace, some)
+}
+
 // TestErased: projections that followed a ledger with erasures in it, over restarts,
 // answer as the model does, and hold row for row what a fold of the ledger as it is
 // then gives; whether they had folded what was erased, or found it gone.
@@ -78,14 +90,7 @@ func TestErased(t *testing.T) {
 				check(t, m.check(v, rng, &short, 20))
 				check(t, v.Close())
 			}
-			workspace := pick(rng, short.workspaces)
-			var some []uint64
-			for _, index := range m.of[tagOf(workspace)] {
-				if rng.IntN(3) == 0 && m.facts[index].kind != chain.KindControl && m.facts[index].kind != chain.KindGap {
-					some = append(some, index)
-				}
-			}
-			m.erase(workspace, some)
+			m.eraseSome(rng)
 			erased = m.size()
 			switch rng.IntN(4) {
 			case 0:

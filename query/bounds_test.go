@@ -14,27 +14,35 @@ import (
 	"annals/internal/access"
 )
 
-// bounded serves with bounds on a listener of its own, and dials it.
-func bounded(t *testing.T, b Bounds, o TailOptions) (s *served, dial func(text string) net.Conn) {
+// listening serves on a listener of its own until the test ends, which is no error, and
+// returns its address.
+func listening(t *testing.T, serve func(ctx context.Context, l net.Listener) error) (addr string) {
 	t.Helper()
-	s = serve(t, Options{Bounds: b, Tail: o})
-	withDoor(s)
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan error, 1)
-	go func() { ended <- s.api.Serve(ctx, l) }()
+	go func() { ended <- serve(ctx, l) }()
 	t.Cleanup(func() {
 		cancel()
 		if err := <-ended; err != nil {
 			t.Error(err)
 		}
 	})
+	return l.Addr().String()
+}
+
+// bounded serves with bounds on a listener of its own, and dials it.
+func bounded(t *testing.T, b Bounds, o TailOptions) (s *served, dial func(text string) net.Conn) {
+	t.Helper()
+	s = serve(t, Options{Bounds: b, Tail: o})
+	withDoor(s)
+	addr := listening(t, s.api.Serve)
 	return s, func(text string) net.Conn {
 		t.Helper()
-		c, err := net.Dial("tcp", l.Addr().String())
+		c, err := net.Dial("tcp", addr)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -169,7 +169,7 @@ func TestUserActivityPages(t *testing.T) {
 // are that they are of.
 func TestUserActivityLargeRecords(t *testing.T) {
 	if testing.Short() {
-		t.Skip("reads 70 MB")
+		t.Skip("NOT RUN with -short: it reads 70 MB")
 	}
 	s := serve(t, Options{DefaultWorkspace: "ws"})
 	slug := activity.Catalogue().UserActivities()[0].Slug

@@ -33,21 +33,9 @@ func besiege(t *testing.T, l access.Limits, o Options, b bounds) (*besieged, boo
 	o.Keys, o.Access = keys, mustGate(t, access.Options{Keys: keys, Limits: l})
 	s := serve(t, o)
 	withDoor(s)
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	ctx, cancel := context.WithCancel(context.Background())
-	ended := make(chan error, 1)
-	go func() { ended <- s.api.serve(ctx, listener, b) }()
-	t.Cleanup(func() {
-		cancel()
-		if err := <-ended; err != nil {
-			t.Error(err)
-		}
-	})
-	s.url = "http://" + listener.Addr().String()
-	return &besieged{s, listener.Addr().String()}, book{keys}
+	addr := listening(t, func(ctx context.Context, l net.Listener) error { return s.api.serve(ctx, l, b) })
+	s.url = "http://" + addr
+	return &besieged{s, addr}, book{keys}
 }
 
 // goesOn records and reads, as somebody who means no harm does meanwhile.

@@ -93,21 +93,11 @@ func TestTailsAreCounted(t *testing.T) {
 // and takes nothing from others.
 func TestSlowHeaders(t *testing.T) {
 	s, _ := withLimits(t, access.Limits{})
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	ctx, cancel := context.WithCancel(t.Context())
-	ended := make(chan error, 1)
-	go func() { ended <- s.api.serve(ctx, l, bounds{50 * time.Millisecond, readTimeout, maxConnections}) }()
-	defer func() {
-		cancel()
-		if err := <-ended; err != nil {
-			t.Error(err)
-		}
-	}()
+	addr := listening(t, func(ctx context.Context, l net.Listener) error {
+		return s.api.serve(ctx, l, bounds{50 * time.Millisecond, readTimeout, maxConnections})
+	})
 	dial := func(text string) net.Conn {
-		c, err := net.Dial("tcp", l.Addr().String())
+		c, err := net.Dial("tcp", addr)
 		if err != nil {
 			t.Fatal(err)
 		}

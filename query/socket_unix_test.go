@@ -49,25 +49,16 @@ func (k *keeping) sending(t *testing.T) (bytes int) {
 func TestTightened(t *testing.T) {
 	const most = 16 << 10
 	s := serve(t, Options{Tail: TailOptions{SocketBytes: most}})
-	inner, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	l := &keeping{Listener: inner}
-	ctx, cancel := context.WithCancel(t.Context())
-	ended := make(chan error, 1)
-	go func() { ended <- s.api.Serve(ctx, l) }()
-	defer func() {
-		cancel()
-		if err := <-ended; err != nil {
-			t.Error(err)
-		}
-	}()
+	l := new(keeping)
+	addr := listening(t, func(ctx context.Context, inner net.Listener) error {
+		l.Listener = inner
+		return s.api.Serve(ctx, l)
+	})
 	client := http.Client{Transport: &http.Transport{}}
 	defer client.CloseIdleConnections()
 	get := func(path string) *http.Response {
 		t.Helper()
-		r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://"+inner.Addr().String()+path, nil)
+		r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://"+addr+path, nil)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -44,8 +44,9 @@ func (s *served) signing(workspace string, n int) {
 func (s *served) told(workspace, asOf string) map[string][]string {
 	s.t.Helper()
 	base := "/v1/workspaces/" + workspace
-	out := map[string][]string{}
+	out := map[string][]string{"export": nil} // a face that answers nothing is one, too
 	for name, path := range map[string]string{"feed": base + "/feed?first=oldest", "object's feed": base + "/objects/contract/7/feed?first=oldest"} {
+		out[name] = nil
 		for _, d := range s.feed(path + asOf).Days {
 			for _, i := range d.Items {
 				out[name] = append(out[name], i.Label+": "+i.Sentence.Text)
@@ -60,6 +61,10 @@ func (s *served) told(workspace, asOf string) map[string][]string {
 		out["export"] = append(out["export"], row[slices.Index(rows[0], "label")]+": "+row[slices.Index(rows[0], "sentence")])
 	}
 	for name, path := range map[string]string{"timeline": base + "/timeline?first=oldest&with=sentence", "user's timeline": base + "/users/dana/timeline?first=oldest&with=sentence", "object's history": base + "/objects/contract/7/history?first=oldest&with=sentence"} {
+		out[name] = nil
+		if asOf == "" {
+			out["record of the "+name] = nil
+		}
 		for _, r := range s.page(path + asOf).Records {
 			out[name] = append(out[name], r.Sentence.Text)
 			if asOf == "" {

@@ -1,11 +1,9 @@
 package evidence
 
 import (
-	"archive/zip"
 	"bytes"
 	"fmt"
 	"html"
-	"io"
 	"strings"
 	"testing"
 
@@ -40,21 +38,13 @@ func TestGatherInItsWords(t *testing.T) {
 		if err := pack.Write(&b, c, &r); err != nil {
 			t.Fatal(err)
 		}
-		z, err := zip.NewReader(bytes.NewReader(b.Bytes()), int64(b.Len()))
+		unzipped, err := pack.Unzip(bytes.NewReader(b.Bytes()), int64(b.Len()))
 		if err != nil {
 			t.Fatal(err)
 		}
 		out := map[string]string{}
-		for _, f := range z.File {
-			in, err := f.Open()
-			if err != nil {
-				t.Fatal(err)
-			}
-			text, err := io.ReadAll(in)
-			if err != nil {
-				t.Fatal(err)
-			}
-			out[f.Name] = string(text)
+		for _, f := range unzipped {
+			out[f.Name] = string(f.Data)
 		}
 		return out
 	}

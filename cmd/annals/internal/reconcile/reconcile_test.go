@@ -271,9 +271,9 @@ func only(index uint64) func(context.Context, string, *chain.Entry) (Erasure, er
 	}
 }
 
-// TestErased: a payload that isn't shown was erased when an entry says so, and is
+// TestErasedPayloads: a payload that isn't shown was erased when an entry says so, and is
 // missing otherwise, whoever says what.
-func TestErased(t *testing.T) {
+func TestErasedPayloads(t *testing.T) {
 	b := newBook(t, "erased", "key")
 	for i := range 4 {
 		b.stream.Record("ws_7", fmt.Sprint("r", i), "{}")

@@ -17,10 +17,7 @@ func TestLookingCostsNothing(t *testing.T) {
 	holed(t, o, 6, func(first uint64) []uint64 { return []uint64{first + 2} })
 	s := mustStart(t, o)
 	at := atHole(t, s)
-	eventually(t, "the signer, which looks at the stream, is level", func() bool {
-		signed, ok := s.signer.Latest()
-		return ok && signed.Size == s.ledger.Head().Size
-	})
+	allSigned(t, s) // it looks at the stream, too
 	// Control messages that will be rejected stand behind the hole.
 	for range 20 {
 		last, err := ingest.LastControl(t.Context(), s.line.nc)

@@ -12,17 +12,14 @@ import (
 // settleCatalogue has a workspace's catalogue be a document, as the command does.
 func settleCatalogue(t *testing.T, s *Service, workspace, document string) error {
 	t.Helper()
-	for {
+	_, err := unraced(func() (control.Answer, error) {
 		at, is, err := control.LookCatalogue(t.Context(), asking(t, s), workspace)
 		if err != nil {
-			return err
+			return control.Answer{}, err
 		}
-		_, err = control.Submit(t.Context(), asking(t, s), control.SealCatalogue(at, is.Tag, []byte(document), operator(t, s)))
-		var p *client.Problem
-		if !errors.As(err, &p) || p.Code != "control_raced" {
-			return err
-		}
-	}
+		return control.Submit(t.Context(), asking(t, s), control.SealCatalogue(at, is.Tag, []byte(document), operator(t, s)))
+	})
+	return err
 }
 
 // TestUnreadableCatalogue: what no reader could read is refused before it is published,

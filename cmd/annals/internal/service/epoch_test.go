@@ -12,11 +12,9 @@ import (
 	"testing"
 	"time"
 
-	"annals/cmd/annals/internal/natscontext"
 	"annals/ingest"
 	"annals/ledger/chain"
 
-	"github.com/nats-io/nats-server/v2/server"
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 )
@@ -237,14 +235,7 @@ func TestEpochSurvivesDying(t *testing.T) {
 // TestEpochOnCluster: an external stream is never touched, and a new one begins
 // before producers are let in.
 func TestEpochOnCluster(t *testing.T) {
-	srv := outsideServer(t, t.TempDir(), server.RANDOM_PORT)
-	defer func() {
-		srv.Shutdown()
-		srv.WaitForShutdown()
-	}()
-	o := options(filepath.Join(t.TempDir(), "data"))
-	o.Cluster = &natscontext.Target{URL: srv.ClientURL()}
-	o.NotDurable = true
+	o, nc := onCluster(t)
 	s := mustStart(t, o)
 	mustClose(t, s)
 	behind := copied(t, o)
@@ -256,11 +247,6 @@ func TestEpochOnCluster(t *testing.T) {
 	}
 	mustClose(t, s)
 	level := copied(t, o)
-	nc, err := nats.Connect(srv.ClientURL())
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer nc.Close()
 	deleteStream(t, nc)
 	eventually(t, "the stream is made anew", func() bool { return ingest.EnsureStream(t.Context(), nc, ingest.StreamOptions{}) == nil })
 	if _, err := nc.Request("activity.ws_7.app.renamed", []byte(recordNamed("new")), 5*time.Second); err != nil {

@@ -1,10 +1,8 @@
 package service
 
 import (
-	"archive/zip"
 	"bytes"
 	"encoding/base64"
-	"io"
 	"path/filepath"
 	"regexp"
 	"strings"
@@ -22,29 +20,29 @@ var inBase64 = regexp.MustCompile(`[A-Za-z0-9+/]{16,}={0,2}`)
 // read returns all that an archive says, decompressed and decoded.
 func read(t *testing.T, archive []byte) string {
 	t.Helper()
-	z, err := zip.NewReader(bytes.NewReader(archive), int64(len(archive)))
+	files, err := pack.Unzip(bytes.NewReader(archive), int64(len(archive)))
 	if err != nil {
 		t.Fatal(err)
 	}
 	var all bytes.Buffer
-	for _, f := range z.File {
-		r, err := f.Open()
-		if err != nil {
-			t.Fatal(err)
-		}
-		b, err := io.ReadAll(r)
-		if err != nil {
-			t.Fatal(err)
-		}
-		_ = r.Close()
-		all.Write(b)
-		for _, text := range inBase64.FindAll(b, -1) {
+	for _, f := range files {
+		all.Write(f.Data)
+		for _, text := range inBase64.FindAll(f.Data, -1) {
 			if decoded, err := base64.StdEncoding.DecodeString(string(text)); err == nil {
 				all.Write(decoded)
 			}
 		}
 	}
 	return all.String()
+}
+
+// allSigned waits until the service has signed all that its ledger has.
+func allSigned(t *testing.T, s *Service) {
+	t.Helper()
+	eventually(t, "all is signed", func() bool {
+		signed, ok := s.signer.Latest()
+		return ok && signed.Size == s.ledger.Head().Size
+	})
 }
 
 // TestErasedPack: an evidence pack that is made after an erasure and an expiry holds
@@ -55,10 +53,7 @@ func TestErasedPack(t *testing.T) {
 	filled(t, s)
 	packed := func() string {
 		t.Helper()
-		eventually(t, "all is signed", func() bool {
-			signed, ok := s.signer.Latest()
-			return ok && signed.Size == s.ledger.Head().Size
-		})
+		allSigned(t, s)
 		contents, err := evidence.Gather(t.Context(), asking(t, s).Client, evidence.Wanted{
 			Workspace: "ws_7", Selection: "all payloads", VKey: s.verifier(t), Maker: "a test", Created: time.Now(), Spool: t.TempDir(),
 		})

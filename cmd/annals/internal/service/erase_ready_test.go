@@ -11,11 +11,9 @@ import (
 
 	"annals/cmd/annals/internal/client"
 	"annals/cmd/annals/internal/control"
-	"annals/cmd/annals/internal/natscontext"
 	"annals/ingest"
 	"annals/ledger/chain"
 
-	"github.com/nats-io/nats-server/v2/server"
 	"github.com/nats-io/nats.go"
 )
 
@@ -43,20 +41,27 @@ func filled(t *testing.T, s *Service) {
 // submitUntil submits a statement until it is one that came first.
 func submitUntil(t *testing.T, s *Service, seal func(at *control.Standing) []byte) control.Answer {
 	t.Helper()
-	for {
+	answer, err := unraced(func() (control.Answer, error) {
 		at, err := control.Look(t.Context(), asking(t, s))
 		if err != nil {
-			t.Fatal(err)
+			return control.Answer{}, err
 		}
-		answer, err := control.Submit(t.Context(), asking(t, s), seal(at))
+		return control.Submit(t.Context(), asking(t, s), seal(at))
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return answer
+}
+
+// unraced submits again while another control message came first.
+func unraced(submit func() (control.Answer, error)) (control.Answer, error) {
+	for {
+		answer, err := submit()
 		var p *client.Problem
-		if errors.As(err, &p) && p.Code == "control_raced" {
-			continue
+		if !errors.As(err, &p) || p.Code != "control_raced" {
+			return answer, err
 		}
-		if err != nil {
-			t.Fatal(err)
-		}
-		return answer
 	}
 }
 
@@ -222,10 +227,7 @@ func TestErasedBeforeReadyFromPeer(t *testing.T) {
 	mustClose(t, s)
 	behind := mixed(t, o, map[string]string{"ledger": before, "projections": before})
 	good := mustStart(t, o)
-	eventually(t, "the good replica has signed what it has", func() bool {
-		signed, ok := good.signer.Latest()
-		return ok && signed.Size == good.ledger.Head().Size
-	})
+	allSigned(t, good)
 	var lost []uint64
 	for sequence := first; sequence <= last; sequence++ {
 		lost = append(lost, sequence)
@@ -242,13 +244,7 @@ func TestErasedBeforeReadyFromPeer(t *testing.T) {
 
 // TestErasedBeforeReadyReplicated: a replica that was away while another one erased.
 func TestErasedBeforeReadyReplicated(t *testing.T) {
-	srv := outsideServer(t, t.TempDir(), server.RANDOM_PORT)
-	defer func() {
-		srv.Shutdown()
-		srv.WaitForShutdown()
-	}()
-	o := options(filepath.Join(t.TempDir(), "a"))
-	o.Cluster, o.NotDurable = &natscontext.Target{URL: srv.ClientURL()}, true
+	o, _ := onCluster(t)
 	s := mustStart(t, o)
 	filled(t, s)
 	if err := s.projections.Wait(t.Context(), s.ledger.Head().Size); err != nil {
@@ -256,7 +252,6 @@ func TestErasedBeforeReadyReplicated(t *testing.T) {
 	}
 	mustClose(t, s)
 	other := copied(t, o)
-	other.Cluster = o.Cluster
 	names := []string{"a", "b"}
 	o.Trim = Trim{Margin: 1000, Replica: "a", Replicas: names, every: 10 * time.Millisecond}
 	other.Trim = Trim{Margin: 1000, Replica: "b", Replicas: names, every: 10 * time.Millisecond}

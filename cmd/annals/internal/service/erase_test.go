@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"net/http"
 	"net/url"
 	"path/filepath"
@@ -65,42 +64,20 @@ func tryErase(t *testing.T, s *Service, user string, signer chain.Signer) (contr
 	if err != nil {
 		return control.Answer{}, err
 	}
-	for {
+	return unraced(func() (control.Answer, error) {
 		at, err := control.Look(t.Context(), asking(t, s))
 		if err != nil {
 			return control.Answer{}, err
 		}
-		answer, err := control.Submit(t.Context(), asking(t, s), control.SealErase(at, selected, e, "by Erin", signer))
-		var p *client.Problem
-		if !errors.As(err, &p) || p.Code != "control_raced" {
-			return answer, err
-		}
-	}
+		return control.Submit(t.Context(), asking(t, s), control.SealErase(at, selected, e, "by Erin", signer))
+	})
 }
 
 // holding lists the files below a folder that hold text, compressed or not, and below the folders in
 // memory that links in it lead to, where batches are staged.
-func holding(t *testing.T, dir, text string) (found []string) {
+func holding(t *testing.T, dir, text string) []string {
 	t.Helper()
-	err := filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
-		if err != nil || d.IsDir() {
-			if errors.Is(err, fs.ErrNotExist) {
-				return nil // it went meanwhile
-			}
-			return err
-		}
-		if d.Type()&fs.ModeSymlink != 0 {
-			if to, err := filepath.EvalSymlinks(path); err == nil {
-				found = append(found, holding(t, to, text)...)
-			}
-			return nil
-		}
-		holds, err := disktest.Holds(vfs.Default, path, text)
-		if holds {
-			found = append(found, path)
-		}
-		return err
-	})
+	found, err := disktest.Holding(vfs.Default, dir, text)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -59,11 +59,7 @@ func TestEventsRequested(t *testing.T) {
 		t.Fatalf("before version 2: %s", code)
 	}
 	size := s.Ledger().Head().Size
-	state := s.Ledger().Head().State
-	if _, err := s.Submit(t.Context(), chain.SealFoldVersion(state.Ledger(), state.Control, chain.FoldEvents, "", operator(t, s))); err != nil {
-		t.Fatal(err)
-	}
-	eventually(t, "version 2 is in force", func() bool { return s.Ledger().Head().State.Version == chain.FoldEvents })
+	readEvents(t, s)
 	if got := s.Ledger().Head().Size; got != size+1 {
 		t.Errorf("%d entries beside the announcement: what was refused left a trace", got-size-1)
 	}

@@ -39,6 +39,16 @@ func sent(t *testing.T, s *Service, query, body string, header ...string) (*http
 	return res, string(text)
 }
 
+// readEvents has a ledger read CloudEvents from here on.
+func readEvents(t *testing.T, s *Service) {
+	t.Helper()
+	state := s.Ledger().Head().State
+	if _, err := s.Submit(t.Context(), chain.SealFoldVersion(state.Ledger(), state.Control, chain.FoldEvents, "", operator(t, s))); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "version 2 is in force", func() bool { return s.Ledger().Head().State.Version == chain.FoldEvents })
+}
+
 // TestEvents: a ledger reads CloudEvents once its operator says so, over HTTP and NATS
 // alike, and indexes and pages see the record that each tells.
 func TestEvents(t *testing.T) {
@@ -48,11 +58,7 @@ func TestEvents(t *testing.T) {
 	if res, text := sent(t, s, "", `{"n":1}`, binary...); res.StatusCode != http.StatusUnsupportedMediaType || !strings.Contains(text, "annals fold-version") {
 		t.Fatalf("before version 2: %s %s", res.Status, text)
 	}
-	state := s.Ledger().Head().State
-	if _, err := s.Submit(t.Context(), chain.SealFoldVersion(state.Ledger(), state.Control, chain.FoldEvents, "", operator(t, s))); err != nil {
-		t.Fatal(err)
-	}
-	eventually(t, "version 2 is in force", func() bool { return s.Ledger().Head().State.Version == chain.FoldEvents })
+	readEvents(t, s)
 
 	res, text := sent(t, s, "?wait=recorded", `{"n":1}`, binary...)
 	if res.StatusCode != http.StatusOK || !strings.Contains(text, `"status":"recorded"`) {

@@ -347,10 +347,7 @@ func TestPeerOfAnotherHistory(t *testing.T) {
 			t.Fatal(status, body)
 		}
 	}
-	eventually(t, "it has signed", func() bool {
-		signed, ok := forked.signer.Latest()
-		return ok && signed.Size == forked.ledger.Head().Size
-	})
+	allSigned(t, forked)
 	holed(t, o, 6, func(first uint64) []uint64 { return []uint64{first + 2} })
 	o.Peers = []string{forked.URL()}
 	s := mustStart(t, o)

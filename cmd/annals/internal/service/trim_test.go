@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -14,11 +13,8 @@ import (
 
 	"annals/cmd/annals/internal/audit"
 	"annals/cmd/annals/internal/keeper"
-	"annals/cmd/annals/internal/natscontext"
 	"annals/ledger/chain"
 	"annals/ledger/proof"
-
-	"github.com/nats-io/nats-server/v2/server"
 )
 
 // firstSequence is where the service's stream begins.
@@ -168,14 +164,7 @@ func TestTrimSurvivesDying(t *testing.T) {
 // TestReplicasTrimTogether: two ledgers of one history fold one stream on a cluster.
 // While one of them is away nothing goes; together they trim, and both are clean.
 func TestReplicasTrimTogether(t *testing.T) {
-	srv := outsideServer(t, t.TempDir(), server.RANDOM_PORT)
-	defer func() {
-		srv.Shutdown()
-		srv.WaitForShutdown()
-	}()
-	o := options(filepath.Join(t.TempDir(), "a"))
-	o.Cluster = &natscontext.Target{URL: srv.ClientURL()}
-	o.NotDurable = true
+	o, _ := onCluster(t)
 	first := mustStart(t, o)
 	mustPost(t, first, "a", 3)
 	if first.trimming() != nil {
@@ -183,11 +172,7 @@ func TestReplicasTrimTogether(t *testing.T) {
 	}
 	mustClose(t, first)
 	// The second replica starts from the first one's folder.
-	other := o
-	other.Data = filepath.Join(t.TempDir(), "b")
-	if err := os.CopyFS(other.Data, os.DirFS(o.Data)); err != nil {
-		t.Fatal(err)
-	}
+	other := copied(t, o)
 	names := []string{"a", "b"}
 	o.Trim = Trim{Margin: 10, Replica: "a", Replicas: names, every: 10 * time.Millisecond}
 	other.Trim = Trim{Margin: 10, Replica: "b", Replicas: names, every: 10 * time.Millisecond}
