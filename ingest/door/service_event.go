@@ -42,10 +42,13 @@ func (s *Service) event(ctx context.Context, workspace string, header nats.Heade
 		b.frames[0], b.items[0] = nil, refusal(bad)
 	}
 	o := s.door.o
-	o.Publish = func(_ context.Context, workspace string, frame []byte) (wait, error) {
-		return func(ctx context.Context) (ingest.Ack, error) {
-			return s.o.PublishEvent(ctx, workspace, kept(header), frame)
-		}, nil
+	// Published at once, and not by what is waited for: [ErrStopped] is Publish's to say.
+	o.Publish = func(ctx context.Context, workspace string, frame []byte) (wait, error) {
+		ack, err := s.o.PublishEvent(ctx, workspace, kept(header), frame)
+		if err != nil {
+			return nil, err
+		}
+		return func(context.Context) (ingest.Ack, error) { return ack, nil }, nil
 	}
 	return b, (&door{o: o}).record(ctx, b, true, wants)
 }
