@@ -288,11 +288,7 @@ func (s *Service) lines(workspace string, body []byte, wants wants) ([][]byte, e
 	case wants.wait != "" && wants.wait != waitRecorded:
 		return nil, problem.New(problem.BadRequest, "receipts are answered one by one: ask for each record, or wait for recorded")
 	}
-	bodies, err := lines(body)
-	if err == nil && len(bodies) > MaxRequested {
-		err = problem.New(problem.TooManyRecords, "a request may hold %d records; send fewer at once", MaxRequested)
-	}
-	return bodies, err
+	return lines(body, MaxRequested)
 }
 
 // untell takes out of an answer what it says of others' records: whether the id was
