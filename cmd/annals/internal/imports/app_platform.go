@@ -46,14 +46,11 @@ func firstByte(t *tape) byte {
 }
 
 func fromPlatform(err error) *Refusal {
-	r := fromFace(err, "/occurred_at")
-	if r.Pointer == "/recorded_at" {
-		r.Code = codeMissingTime
-	}
-	return r
+	return fromFace(err, "/occurred_at", "/recorded_at")
 }
 
-// readTable reads a feed's table, which has all of its columns and none besides. A row's cells stand in data by their columns' names.
+// readTable reads a feed's table, which has all of its columns and none besides. A row's
+// cells stand in data by their columns' names.
 func readTable(t *tape, s *sink) error {
 	var names []string
 	return readRows(t, s, ',', func(heads []string, _ *csv.Reader) error {
