@@ -59,7 +59,7 @@ func PublishControl(ctx context.Context, nc *nats.Conn, subject string, body []b
 		return 0, fmt.Errorf("ingest: a control message's subject begins with %s, unlike %q", RootControl, subject)
 	}
 	for expected := last; ; {
-		ack, err := publishControl(ctx, nc, &nats.Msg{Subject: subject, Data: body, Header: nats.Header{
+		ack, err := publishOnce(ctx, nc, &nats.Msg{Subject: subject, Data: body, Header: nats.Header{
 			headerLastSubject: {strconv.FormatUint(expected, 10)},
 			headerLastOf:      {RootControl + ".>"},
 		}})
@@ -94,7 +94,7 @@ func PublishGenesis(ctx context.Context, nc *nats.Conn, genesis, seed []byte) (g
 	if err != nil {
 		return 0, 0, fmt.Errorf("ingest: publishing the genesis: %w", err)
 	}
-	ack, err := publishControl(ctx, nc, &nats.Msg{Subject: SubjectSeed, Data: seed, Header: nats.Header{
+	ack, err := publishOnce(ctx, nc, &nats.Msg{Subject: SubjectSeed, Data: seed, Header: nats.Header{
 		headerBatch:    {batch},
 		headerSequence: {"2"},
 		headerCommit:   {"1"},
@@ -145,7 +145,8 @@ func LastControl(ctx context.Context, nc *nats.Conn) (uint64, error) {
 	return answer.Message.Sequence, nil
 }
 
-func publishControl(ctx context.Context, nc *nats.Conn, m *nats.Msg) (pubAck, error) {
+// publishOnce publishes a message and waits for its acknowledgement, and asks once.
+func publishOnce(ctx context.Context, nc *nats.Conn, m *nats.Msg) (pubAck, error) {
 	answer, err := nc.RequestMsgWithContext(ctx, m)
 	switch {
 	case errors.Is(err, nats.ErrNoResponders):

@@ -72,7 +72,7 @@ func BeginEpoch(ctx context.Context, nc *nats.Conn, o EpochOptions, done bool) e
 		if info.State.LastSeq > 0 {
 			return &NotEmptyError{Last: info.State.LastSeq}
 		}
-		_, err = publishControl(ctx, nc, &nats.Msg{
+		_, err = publishOnce(ctx, nc, &nats.Msg{
 			Subject: SubjectEpoch, Data: o.Seal(info.Created), Header: nats.Header{headerLast: {"0"}},
 		})
 		if wrong, ok := wrongLast(err); ok {

@@ -21,17 +21,11 @@ func PublishMessage(ctx context.Context, nc *nats.Conn, workspace string, header
 		return Ack{}, fmt.Errorf("%w: %q", ErrSubject, workspace)
 	}
 	m := &nats.Msg{Subject: RootActivity + "." + workspace + "." + chain.OwnType, Header: header, Data: body}
-	answer, err := nc.RequestMsgWithContext(ctx, m)
+	ack, err := publishOnce(ctx, nc, m)
 	switch {
 	case errors.Is(err, nats.ErrMaxPayload):
 		return Ack{}, fmt.Errorf("%w: %d bytes beside its headers, of %d", ErrTooLarge, len(body), nc.MaxPayload())
-	case errors.Is(err, nats.ErrNoResponders):
-		return Ack{}, ErrNoServer
 	case err != nil:
-		return Ack{}, fmt.Errorf("%w: %w", ErrUnknown, err)
-	}
-	ack, _, err := readAck(answer)
-	if err != nil {
 		return Ack{}, err
 	}
 	return Ack{Sequence: ack.Sequence, Count: 1}, nil

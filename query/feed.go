@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"annals/activity"
+	"annals/activity/face"
 	"annals/internal/access"
 	"annals/internal/problem"
 	"annals/ledger/chain"
@@ -281,11 +282,6 @@ func escaped(s string) string {
 	return strings.ReplaceAll(url.PathEscape(s), ".", "%2E")
 }
 
-// feedColumns head an export.
-var feedColumns = []string{
-	"occurred_at", "recorded_at", "actor_type", "actor_id", "actor_name", "type", "label", "object_type", "object_id", "object_name", "sentence", "changes", "grade", "kind", "ulid",
-}
-
 // feedExport answers all of a feed as a table.
 func (a *API) feedExport(w http.ResponseWriter, r *http.Request, f *filter) error {
 	zone, err := a.inZone(f)
@@ -304,7 +300,7 @@ func (a *API) feedExport(w http.ResponseWriter, r *http.Request, f *filter) erro
 	var b strings.Builder
 	table := csv.NewWriter(&b)
 	table.UseCRLF = true
-	_ = table.Write(feedColumns) // to memory
+	_ = table.Write(face.FeedColumns) // to memory
 	for rest := found.Indexes; len(rest) > 0; {
 		n, err := a.told(rest, f, zone, func(_ time.Time, item *FeedItem) error { return table.Write(item.row()) })
 		if err != nil {
@@ -337,7 +333,7 @@ func (i *FeedItem) row() []string {
 	case i.Sentence != nil:
 		sentence = i.Sentence.Text
 	case i.Erased:
-		sentence = "(erased)"
+		sentence = face.FeedErased
 	}
 	var changes []string
 	for _, c := range i.Changes {

@@ -106,16 +106,7 @@ func (e *TrackingEvent) check() *Refusal {
 // Record is the event as a native record. user is who reported it, by their token;
 // "" is nobody known.
 func (e *TrackingEvent) Record(user string) ([]byte, error) {
-	r := activity.Record{Type: TrackingPrefix + e.Type, Actor: &activity.Actor{Type: activity.ActorAnonymous}}
-	if user != "" {
-		r.Actor = &activity.Actor{Type: "user", ID: user}
-	}
-	if e.SessionID != "" {
-		r.Context = &activity.Context{SessionID: e.SessionID}
-	}
-	if e.ProjectID != "" {
-		r.Dimensions = map[string]string{TrackingProject: e.ProjectID}
-	}
+	r := trackingRecord(TrackingPrefix+e.Type, user, e.SessionID, e.ProjectID)
 	if e.Page != "" || e.Metadata != nil {
 		data, err := json.Marshal(trackingData{Path: e.Page, Metadata: e.Metadata})
 		if err != nil {
@@ -124,6 +115,21 @@ func (e *TrackingEvent) Record(user string) ([]byte, error) {
 		r.Data = data
 	}
 	return r.AppendJSON(nil)
+}
+
+// trackingRecord is a record of what the backend has columns for; what is "" isn't said.
+func trackingRecord(typ, user, session, project string) *activity.Record {
+	r := &activity.Record{Type: typ, Actor: &activity.Actor{Type: activity.ActorAnonymous}}
+	if user != "" {
+		r.Actor = &activity.Actor{Type: "user", ID: user}
+	}
+	if session != "" {
+		r.Context = &activity.Context{SessionID: session}
+	}
+	if project != "" {
+		r.Dimensions = map[string]string{TrackingProject: project}
+	}
+	return r
 }
 
 // trackingData is what the columns that a record has no member for are in its data.

@@ -34,18 +34,7 @@ func TrackingRecord(raw []byte) (*activity.Record, error) {
 	if !ok {
 		return nil, &Refusal{TrackingInvalidEvent, "/created_at", "a row of activity_events has a created_at such as 2026-03-04T05:06:07.089Z"}
 	}
-	r := &activity.Record{
-		ID: identifier(row.ID), Producer: "activity_tracking", Type: row.EventType, OccurredAt: occurred,
-		Actor: &activity.Actor{Type: activity.ActorAnonymous}, Data: raw,
-	}
-	if id := identifier(row.UserID); id != "" {
-		r.Actor = &activity.Actor{Type: "user", ID: id}
-	}
-	if id := identifier(row.SessionID); id != "" {
-		r.Context = &activity.Context{SessionID: id}
-	}
-	if id := identifier(row.ProjectID); id != "" {
-		r.Dimensions = map[string]string{TrackingProject: id}
-	}
+	r := trackingRecord(row.EventType, identifier(row.UserID), identifier(row.SessionID), identifier(row.ProjectID))
+	r.ID, r.Producer, r.OccurredAt, r.Data = identifier(row.ID), "activity_tracking", occurred, raw
 	return r, nil
 }

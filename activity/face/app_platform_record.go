@@ -42,6 +42,15 @@ type PlatformItem struct {
 	Raw    jsontext.Value   `json:"-"` // what stands in data of what is told
 }
 
+// FeedColumns head the table of a feed, in order.
+var FeedColumns = []string{
+	"occurred_at", "recorded_at", "actor_type", "actor_id", "actor_name", "type", "label", "object_type", "object_id", "object_name", "sentence", "changes", "grade", "kind", "ulid",
+}
+
+// FeedErased is the sentence by which a feed's table tells of an entry whose payload is
+// gone.
+const FeedErased = "(erased)"
+
 // PlatformRecord is the record that an item tells of, as JSON. A fault is a [*Refusal]
 // without a code.
 func PlatformRecord(raw []byte) (*activity.Record, error) {

@@ -49,7 +49,7 @@ func read(w http.ResponseWriter, r *http.Request) (s sent, err error) {
 		s.bodies = [][]byte{event}
 		return s, err
 	case media == mediaNDJSON:
-		s.bodies, err = lines(body)
+		s.bodies, err = lines(body, MaxRecords)
 	case media == mediaEvents && !array:
 		return s, of(activity.CodeMalformedJSON, "", "a batch of events is a JSON array")
 	case media == mediaEvent || !array:
@@ -92,14 +92,14 @@ func unread(err error) error {
 }
 
 // lines splits an NDJSON body as the stream's format does: at LF, one at the end
-// closing the last line.
-func lines(body []byte) ([][]byte, error) {
+// closing the last line. There are no more than most.
+func lines(body []byte, most int) ([][]byte, error) {
 	body = bytes.TrimSuffix(body, []byte{'\n'})
 	if len(body) == 0 {
 		return nil, problem.New(problem.NoRecords, "")
 	}
-	if n := bytes.Count(body, []byte{'\n'}) + 1; n > MaxRecords {
-		return nil, tooMany()
+	if n := bytes.Count(body, []byte{'\n'}) + 1; n > most {
+		return nil, tooMany(most)
 	}
 	return bytes.Split(body, []byte{'\n'}), nil
 }
@@ -119,7 +119,7 @@ func elements(body []byte) ([][]byte, error) {
 			return nil, broken(err, d)
 		}
 		if len(found) == MaxRecords {
-			return nil, tooMany()
+			return nil, tooMany(MaxRecords)
 		}
 		end := d.InputOffset()
 		found = append(found, body[end-int64(len(value)):end:end])
@@ -152,6 +152,6 @@ func of(code activity.Code, pointer, detail string) *problem.Problem {
 	return problem.New(c, "%s", detail).With(problem.At(pointer, c, detail))
 }
 
-func tooMany() error {
-	return problem.New(problem.TooManyRecords, "a request may hold %d records; send fewer at once", MaxRecords)
+func tooMany(most int) error {
+	return problem.New(problem.TooManyRecords, "a request may hold %d records; send fewer at once", most)
 }

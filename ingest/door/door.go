@@ -190,8 +190,7 @@ func (d *door) post(w http.ResponseWriter, r *http.Request) error {
 	if sent.events {
 		from.Format = activity.FormatEvent
 	}
-	batch := newBatch(workspace, sent.bodies, sent.events, vouching(from, who, newID))
-	d.strict(batch, sent.bodies, sent.events)
+	batch := d.held(workspace, sent.bodies, sent.events, vouching(from, who, newID))
 	if err := d.record(r.Context(), batch, sent.lone, wants); err != nil {
 		return err
 	}

@@ -234,43 +234,44 @@ func (s *Service) post(ctx context.Context, r micro.Request) ([]byte, string, er
 			}
 		}
 	}
-	answer := func(b *batch) ([]byte, string, error) {
-		if s.o.OnlyKnown {
-			untell(b.items, wants)
-		}
-		body, err := json.Marshal(Answer{b.items})
-		return body, mediaJSON, err
-	}
-	if header := nats.Header(r.Headers()); eventful(header) {
-		batch, err := s.event(ctx, workspace, header, r.Data(), wants)
-		if err != nil {
-			return nil, "", err
-		}
-		return answer(batch)
-	}
-	asItIs := func(body []byte, keys *activity.Keys) ([]byte, string) { return body, strings.Clone(keys.ID) }
-	if media := nats.Header(r.Headers()).Values("Content-Type"); len(media) == 1 && media[0] == mediaNDJSON {
-		bodies, err := s.lines(workspace, r.Data(), wants)
-		if err != nil {
-			return nil, "", err
-		}
-		batch := newBatch(workspace, bodies, false, asItIs)
-		s.strict(batch, bodies, false)
-		if err := s.record(ctx, batch, false, wants); err != nil {
-			return nil, "", err
-		}
-		return answer(batch)
-	}
-	var keys activity.Keys
-	if workspace == "" && activity.Scan(r.Data(), &keys) == nil {
-		workspace = strings.Clone(keys.Workspace) // what is missing is said of the record
-	}
-	batch := newBatch(workspace, [][]byte{r.Data()}, false, asItIs)
-	s.strict(batch, [][]byte{r.Data()}, false)
-	if err := s.record(ctx, batch, true, wants); err != nil {
+	batch, err := s.take(ctx, workspace, nats.Header(r.Headers()), r.Data(), wants)
+	if err != nil {
 		return nil, "", err
 	}
-	return answer(batch)
+	if s.o.OnlyKnown {
+		untell(batch.items, wants)
+	}
+	body, err := json.Marshal(Answer{batch.items})
+	return body, mediaJSON, err
+}
+
+// take records what a request is: an event, records a line each, or one record.
+// workspace is what the subject names, "" where only the record does.
+func (s *Service) take(ctx context.Context, workspace string, header nats.Header, body []byte, wants wants) (*batch, error) {
+	if record, is, bad := chain.EventOf(header, body); is {
+		return s.event(ctx, workspace, header, body, record, bad, wants)
+	}
+	bodies, lone := [][]byte{body}, true
+	if media := header.Values("Content-Type"); len(media) == 1 && media[0] == mediaNDJSON {
+		var err error
+		if bodies, err = s.lines(workspace, body, wants); err != nil {
+			return nil, err
+		}
+		lone = false
+	} else if workspace == "" {
+		workspace = named(body) // what is missing is said of the record
+	}
+	b := s.held(workspace, bodies, false, func(body []byte, keys *activity.Keys) ([]byte, string) { return body, strings.Clone(keys.ID) })
+	return b, s.record(ctx, b, lone, wants)
+}
+
+// named is the workspace that a record names, "" where it names none or is none.
+func named(record []byte) string {
+	var keys activity.Keys
+	if activity.Scan(record, &keys) != nil {
+		return ""
+	}
+	return strings.Clone(keys.Workspace)
 }
 
 // MaxRequested bounds the records of one request on [SubjectRecord]: what is answered of
@@ -287,11 +288,7 @@ func (s *Service) lines(workspace string, body []byte, wants wants) ([][]byte, e
 	case wants.wait != "" && wants.wait != waitRecorded:
 		return nil, problem.New(problem.BadRequest, "receipts are answered one by one: ask for each record, or wait for recorded")
 	}
-	bodies, err := lines(body)
-	if err == nil && len(bodies) > MaxRequested {
-		err = problem.New(problem.TooManyRecords, "a request may hold %d records; send fewer at once", MaxRequested)
-	}
-	return bodies, err
+	return lines(body, MaxRequested)
 }
 
 // untell takes out of an answer what it says of others' records: whether the id was

@@ -14,38 +14,31 @@ import (
 	"github.com/nats-io/nats.go"
 )
 
-// eventful reports whether a request's headers say that its body is a CloudEvent, or a
-// format of them that nobody reads.
-func eventful(header nats.Header) bool {
-	_, is, _ := chain.EventOf(header, nil)
-	return is
-}
-
 // event records the one CloudEvent that a request is, in either mode (NATS binding of
 // CloudEvents 1.0): it is published as it came, so that the fold makes of it what it makes
-// of an event that its producer publishes there. workspace is what the subject names, ""
-// where only the event's own record does.
-func (s *Service) event(ctx context.Context, workspace string, header nats.Header, body []byte, wants wants) (*batch, error) {
+// of an event that its producer publishes there. record is what it tells, or bad why it
+// tells none.
+func (s *Service) event(ctx context.Context, workspace string, header nats.Header, body, record []byte, bad *activity.Refusal, wants wants) (*batch, error) {
 	if s.o.PublishEvent == nil || s.o.FoldVersion() < chain.FoldEvents {
 		return nil, problem.New(problem.EventsNotRead, "")
 	}
 	// What is compared with the ledger's bytes is never nil, which is what was refused.
 	body = append([]byte{}, body...)
-	record, _, bad := chain.EventOf(header, body)
-	var keys activity.Keys
-	if workspace == "" && bad == nil && activity.Scan(record, &keys) == nil {
-		workspace = strings.Clone(keys.Workspace)
+	if workspace == "" && bad == nil {
+		workspace = named(record)
 	}
-	b := newBatch(workspace, [][]byte{record}, false, func(_ []byte, keys *activity.Keys) ([]byte, string) { return body, strings.Clone(keys.ID) })
-	s.strict(b, [][]byte{record}, false)
+	b := s.held(workspace, [][]byte{record}, false, func(_ []byte, keys *activity.Keys) ([]byte, string) { return body, strings.Clone(keys.ID) })
 	if bad != nil {
 		b.frames[0], b.items[0] = nil, refusal(bad)
 	}
 	o := s.door.o
-	o.Publish = func(_ context.Context, workspace string, frame []byte) (wait, error) {
-		return func(ctx context.Context) (ingest.Ack, error) {
-			return s.o.PublishEvent(ctx, workspace, kept(header), frame)
-		}, nil
+	// Published at once, and not by what is waited for: [ErrStopped] is Publish's to say.
+	o.Publish = func(ctx context.Context, workspace string, frame []byte) (wait, error) {
+		ack, err := s.o.PublishEvent(ctx, workspace, kept(header), frame)
+		if err != nil {
+			return nil, err
+		}
+		return func(context.Context) (ingest.Ack, error) { return ack, nil }, nil
 	}
 	return b, (&door{o: o}).record(ctx, b, true, wants)
 }

@@ -49,6 +49,10 @@ func TestRequestOfLines(t *testing.T) {
 			t.Errorf("%s: %v", name, p)
 		}
 	}
+	far := strings.Repeat("x\n", 2*door.MaxRecords)
+	if _, p := s.request(in, far, "Content-Type", "application/x-ndjson"); p == nil || !strings.Contains(p.Detail, fmt.Sprintf("may hold %d records", door.MaxRequested)) {
+		t.Errorf("far too many: %v", p)
+	}
 	if _, p := s.request(in, strings.Repeat(line(5)+"\n", door.MaxRequested), ndjson...); p != nil {
 		t.Errorf("as many as there may be: %v", p)
 	}

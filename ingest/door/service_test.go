@@ -38,6 +38,7 @@ type replying struct {
 	options  door.Options // of a door over HTTP
 	fold     time.Duration
 	known    bool // only what is known is answered
+	event    func(context.Context, string, nats.Header, []byte) (ingest.Ack, error)
 	producer *nats.Conn
 	own      *nats.Conn // the ledger's
 }
@@ -117,7 +118,7 @@ func (s *replying) serve() {
 	o := s.options
 	o.Publish = door.Through(s.publisher(ingest.RootActivity))
 	var err error
-	s.service, err = door.Serve(s.own, door.ServiceOptions{Options: o, Tag: s.ledger.Tag, Absent: ledger.ErrNotFound, FoldTimeout: s.fold, OnlyKnown: s.known, Version: "v1.2.3"})
+	s.service, err = door.Serve(s.own, door.ServiceOptions{Options: o, PublishEvent: s.event, Tag: s.ledger.Tag, Absent: ledger.ErrNotFound, FoldTimeout: s.fold, OnlyKnown: s.known, Version: "v1.2.3"})
 	if err != nil {
 		s.t.Fatal(err)
 	}

@@ -5,6 +5,13 @@ import (
 	"annals/internal/problem"
 )
 
+// held is a batch that is held to what its workspace's catalogue asks for.
+func (d *door) held(workspace string, bodies [][]byte, events bool, frame framing) *batch {
+	b := newBatch(workspace, bodies, events, frame)
+	d.strict(b, bodies, events)
+	return b
+}
+
 // strict refuses records that break their workspace's catalogue, where that asks for it:
 // of an unknown type, or without the object or a field that their type has. What else is
 // doubtful is for readers to see. An amendment says what changes and no more, so it is

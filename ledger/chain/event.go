@@ -57,15 +57,15 @@ func eventOf(as format, headers []string, body []byte) (activity.Event, *activit
 // and as [FoldEvents] reads it, and returns the record that it tells, or why it tells
 // none. A door asks it of what it is about to publish.
 func EventOf(header map[string][]string, body []byte) (told []byte, is bool, bad *activity.Refusal) {
-	envelope, within := appendEnvelope(nil, "", header)
-	retained := Payload{Envelope: envelope}
 	as := formatOf(header)
-	switch {
-	case as == aRecord:
+	if as == aRecord {
 		return nil, false, nil
-	case !within:
+	}
+	envelope, within := appendEnvelope(nil, "", header)
+	if !within {
 		return nil, true, &activity.Refusal{Code: activity.CodeInvalidEvent, Detail: "the event's headers are too large: " + reasons[CodeHeaders].sentence}
 	}
+	retained := Payload{Envelope: envelope}
 	told, bad = toldBy(eventOf(as, retained.Headers(), body))
 	return told, true, bad
 }

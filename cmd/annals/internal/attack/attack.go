@@ -24,9 +24,6 @@ const (
 	Tokens    Kind = "tokens"    // tokens that are not good
 )
 
-// Kinds lists them.
-func Kinds() []Kind { return []Kind{Stalled, Slowloris, Queries, Headers, Tokens} }
-
 // Orders say whom to attack, and how. All are required.
 type Orders struct {
 	Kind      Kind     `json:"kind"`

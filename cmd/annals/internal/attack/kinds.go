@@ -91,17 +91,18 @@ func (a *attacker) drip(ctx context.Context, conn net.Conn, i int) error {
 
 // dearest is a question that no index answers by itself: all but what is not there, of
 // every kind, by when it occurred, with sentences.
-func (a *attacker) dearest() string {
+var dearest = func() string {
 	q := "/timeline?limit=1000&with=sentence&order=occurred&kind=record,duplicate,conflict,rejection"
 	for i := range 16 {
 		q += fmt.Sprintf("&type!=none%d.*", i)
 	}
-	return a.path(q)
-}
+	return q
+}()
 
 // query asks the dearest question, again and again.
 func (a *attacker) query(ctx context.Context, conn net.Conn, i int) error {
-	return a.ask(ctx, conn, func(int) string { return a.get(a.dearest(), a.Readers[i%len(a.Readers)]) })
+	request := a.get(a.path(dearest), a.Readers[i%len(a.Readers)])
+	return a.ask(ctx, conn, func(int) string { return request })
 }
 
 // ask sends a request as soon as the one before is answered.

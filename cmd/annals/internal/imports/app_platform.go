@@ -46,26 +46,17 @@ func firstByte(t *tape) byte {
 }
 
 func fromPlatform(err error) *Refusal {
-	r := fromFace(err, "/occurred_at")
-	if r.Pointer == "/recorded_at" {
-		r.Code = codeMissingTime
-	}
-	return r
+	return fromFace(err, "/occurred_at", "/recorded_at")
 }
 
-// tableColumns are those that a feed's table has; of what it tells of records none may be
-// missing, and none may be there besides.
-var tableColumns = []string{
-	"occurred_at", "recorded_at", "actor_type", "actor_id", "actor_name", "type", "label", "object_type", "object_id", "object_name", "sentence", "changes", "grade", "kind", "ulid",
-}
-
-// readTable reads a feed's table. A row's cells stand in data by their columns' names.
+// readTable reads a feed's table, which has all of its columns and none besides. A row's
+// cells stand in data by their columns' names.
 func readTable(t *tape, s *sink) error {
 	var names []string
 	return readRows(t, s, ',', func(heads []string, _ *csv.Reader) error {
 		names = heads
-		if !slices.Equal(slices.Sorted(slices.Values(heads)), slices.Sorted(slices.Values(tableColumns))) {
-			return fmt.Errorf("1:1: a feed's table has the columns %s", quoted(tableColumns))
+		if !slices.Equal(slices.Sorted(slices.Values(heads)), slices.Sorted(slices.Values(face.FeedColumns))) {
+			return fmt.Errorf("1:1: a feed's table has the columns %s", quoted(face.FeedColumns))
 		}
 		return nil
 	}, func(it *Item, _ *csv.Reader, cells []string) error {
@@ -84,7 +75,7 @@ func readTable(t *tape, s *sink) error {
 		if typ, id := row["object_type"], row["object_id"]; typ+id != "" {
 			told.Object = &activity.Object{Type: typ, ID: id, Name: row["object_name"]}
 		}
-		if row["sentence"] == erasedSentence && told.Actor == nil {
+		if row["sentence"] == face.FeedErased && told.Actor == nil {
 			told.Erased = []byte("true")
 		}
 		raw, err := json.Marshal(row, json.Deterministic(true))
@@ -99,6 +90,3 @@ func readTable(t *tape, s *sink) error {
 		return s.record(it, r)
 	})
 }
-
-// erasedSentence is what a table says of an entry whose payload is gone.
-const erasedSentence = "(erased)"

@@ -2,6 +2,7 @@ package imports
 
 import (
 	"errors"
+	"slices"
 
 	"annals/activity/face"
 
@@ -22,13 +23,13 @@ func readUserActivity(t *tape, s *sink) error {
 	})
 }
 
-// fromFace makes a refusal of one of a face's; time is where a row says when it happened.
-func fromFace(err error, time string) *Refusal {
+// fromFace makes a refusal of one of a face's; times are where an item says when it happened.
+func fromFace(err error, times ...string) *Refusal {
 	r, ok := errors.AsType[*face.Refusal](err)
 	switch {
 	case !ok:
 		return fromError(err)
-	case r.Pointer == time:
+	case slices.Contains(times, r.Pointer):
 		return &Refusal{Code: codeMissingTime, Pointer: r.Pointer, Detail: r.Detail}
 	}
 	return &Refusal{Code: codeNotAnEvent, Pointer: r.Pointer, Detail: r.Detail}

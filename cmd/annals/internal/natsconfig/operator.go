@@ -27,9 +27,9 @@ const (
 // SecretFile is where a user's secret is.
 func (o *Options) SecretFile(name string) string {
 	if o.Operator {
-		return CredsFile(filepath.Clean(o.Dir), name)
+		return CredsFile(o.Dir, name)
 	}
-	return SeedFile(filepath.Clean(o.Dir), name)
+	return SeedFile(o.Dir, name)
 }
 
 // authority makes the JWTs of operator mode: the operator's, which a server is told to
@@ -115,16 +115,23 @@ func (a *authority) pair(name string, prefix nkeys.PrefixByte) (nkeys.KeyPair, e
 	return nkeys.FromSeed(bytes.TrimSpace(text))
 }
 
+// makePair makes a pair of keys and writes its seed; there is none where that fails.
 func makePair(path string, prefix nkeys.PrefixByte) (nkeys.KeyPair, error) {
 	pair, err := nkeys.CreatePair(prefix)
 	if err != nil {
 		return nil, err
 	}
-	seed, err := pair.Seed()
+	seed, err := pair.Seed() // the pair's own
+	if err == nil {
+		text := append(bytes.Clone(seed), '\n')
+		defer clear(text)
+		err = durable.New(path, text) // mode 0600
+	}
 	if err != nil {
+		pair.Wipe()
 		return nil, err
 	}
-	return pair, durable.New(path, append(bytes.Clone(seed), '\n')) // mode 0600; the seed is the pair's own
+	return pair, nil
 }
 
 // private refuses a secret that others than its owner could read.
@@ -249,15 +256,16 @@ func (a *authority) user(account string, u *user) (*jwt.UserScope, error) {
 	if err := private(path); err != nil {
 		return nil, err
 	}
+	var c *jwt.UserClaims
 	token, err := jwt.ParseDecoratedJWT(text)
 	if err == nil {
-		var c *jwt.UserClaims
-		if c, err = jwt.DecodeUserClaims(token); err == nil && c.IssuerAccount == a.public(account) {
-			scope.Key = c.Issuer
-			return scope, nil
-		}
+		c, err = jwt.DecodeUserClaims(token)
 	}
-	return nil, fmt.Errorf("%s holds no credentials of the account %s; bring them back, or remove it, and %s gets new ones", path, account, u.name)
+	if err != nil || c.IssuerAccount != a.public(account) {
+		return nil, fmt.Errorf("%s holds no credentials of the account %s; bring them back, or remove it, and %s gets new ones", path, account, u.name)
+	}
+	scope.Key = c.Issuer
+	return scope, nil
 }
 
 // issue makes a user's credentials, and returns the key that signed them.

@@ -47,26 +47,18 @@ func (s *seeds) public(name string) (string, error) {
 	if err != nil || !nkeys.IsValidPublicUserKey(public) {
 		return "", fmt.Errorf("%s holds the seed of another kind of key than a user's", path)
 	}
-	if info, err := os.Stat(path); err == nil && info.Mode().Perm()&0o077 != 0 {
-		return "", fmt.Errorf("%s can be read by others than its owner: whoever did gets in as %s. Remove it, and a new one is made; or `chmod 600` it, if nobody did", path, name)
+	if err := private(path); err != nil {
+		return "", err
 	}
 	return public, nil
 }
 
 func (s *seeds) make(name, path string) (string, error) {
-	pair, err := nkeys.CreateUser()
+	pair, err := makePair(path, nkeys.PrefixByteUser)
 	if err != nil {
 		return "", err
 	}
 	defer pair.Wipe()
-	seed, err := pair.Seed()
-	if err != nil {
-		return "", err
-	}
-	defer clear(seed)
-	if err := durable.New(path, append(seed, '\n')); err != nil { // mode 0600
-		return "", err
-	}
 	s.made = append(s.made, name)
 	return pair.PublicKey()
 }

@@ -1,4 +1,4 @@
-//go:build unix
+//go:build linux
 
 package bench
 
@@ -13,6 +13,7 @@ const lowest = 19
 
 // startLowly starts a program at the lowest priority. A process has that of the thread
 // that starts it, and a thread can't raise its own again: so it is one that ends here.
+// Elsewhere setpriority(2) is of the whole process, which would stay lowly itself.
 func startLowly(cmd *exec.Cmd) error {
 	started := make(chan error, 1)
 	go func() {
