@@ -137,6 +137,7 @@ func TestEverythingIsTold(t *testing.T) {
 		}
 	}
 	mustClose(t, s)
+	toTables(t, o.Data)
 
 	embedKey, err := accessfile.EmbedKey(o.Data)
 	if err != nil {

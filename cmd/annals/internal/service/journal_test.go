@@ -12,6 +12,8 @@ import (
 	"testing"
 
 	"annals/cmd/annals/internal/client"
+	"annals/cmd/annals/internal/datadir"
+	"annals/ledger"
 )
 
 // lines is a log that tests read.
@@ -105,6 +107,7 @@ func TestJournal(t *testing.T) {
 		t.Errorf("%s", body)
 	}
 	mustClose(t, s)
+	toTables(t, o.Data)
 
 	if said := log.String(); !strings.Contains(said, "not let in") || !strings.Contains(said, "no such API key") {
 		t.Errorf("the log doesn't say who was not let in: %s", said)
@@ -122,6 +125,19 @@ func TestJournal(t *testing.T) {
 		}
 	}
 	mustHold(t, o.Data, "no such API key is known here", "entry-bundle", minted.Key.ID)
+}
+
+// toTables moves what the ledger was told last from Pebble's log into a table, as
+// opening it does.
+func toTables(t *testing.T, dir string) {
+	t.Helper()
+	l, err := ledger.Open(filepath.Join(dir, datadir.Ledger), ledger.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := l.Close(); err != nil {
+		t.Fatal(err)
+	}
 }
 
 // mustHold is the other side of a search that finds nothing: what must be there it finds,
