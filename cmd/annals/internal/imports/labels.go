@@ -27,7 +27,11 @@ func ReadLabels(names []string, texts [][]byte) (*Labels, error) {
 		if err != nil {
 			return nil, err
 		}
-		_, document, err := file.Over(&activity.Overlay{})
+		whole, err := file.Over(&activity.Overlay{})
+		if err != nil {
+			return nil, err
+		}
+		document, err := whole.Document()
 		if err != nil {
 			return nil, err
 		}
