@@ -254,12 +254,11 @@ func (a *app) revokeOutside(cmd *cobra.Command, f *changeFlags, outside *outside
 	if err != nil {
 		return false, err
 	}
-	history, err := succession.Recent(ctx, c)
-	if err != nil {
+	if f.history, err = succession.Recent(ctx, c); err != nil {
 		return false, err
 	}
 	roles := chain.Role(0)
-	for _, k := range history.Keys {
+	for _, k := range f.history.Keys {
 		if k.ID != id || k.To != nil {
 			continue
 		}
