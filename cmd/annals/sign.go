@@ -190,26 +190,24 @@ func confirmTold(ctx context.Context, c *client.Client, p *proposal.Proposal) (l
 	if err != nil {
 		return 0, err
 	}
-	now := map[uint64]bool{}
-	for i := range s.Parts {
-		for _, r := range s.Parts[i].Ranges {
-			for index := r[0]; index < r[1]; index++ {
-				now[index] = true
-			}
-		}
-	}
+	now := s.Ranges()
+	later = chain.Count(now)
 	for tag, ranges := range p.Selected() {
 		if tag != s.Tag {
 			return 0, fmt.Errorf("the workspace %q has the tag %s, and not %s", p.Told.Workspace, s.Tag, tag)
 		}
 		for index := range chain.Indexes(ranges) {
-			if !now[index] {
+			if !chain.Covers(now, index) {
 				return 0, fmt.Errorf("entry %d is not selected by %q: it is about something else, or was erased already", index, p.Told.Select)
 			}
-			delete(now, index)
+		}
+		if n := chain.Count(ranges); n <= later {
+			later -= n
+		} else {
+			return 0, fmt.Errorf("the statements select more than %q does: an entry is in two of them", p.Told.Select)
 		}
 	}
-	return uint64(len(now)), nil
+	return later, nil
 }
 
 // passphrase asks for a passphrase, or reads it from a file.

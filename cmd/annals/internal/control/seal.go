@@ -19,9 +19,7 @@ func (s *Selection) Part(part int, reason chain.EraseReason) (chain.Erase, error
 	e := chain.Erase{
 		Reason: reason, Rule: chain.NoRef, Workspace: s.Tag, Part: uint16(part), Parts: uint16(len(s.Parts)),
 		Selection: s.Selection, Leaves: s.Parts[part].Leaves,
-	}
-	for _, r := range s.Parts[part].Ranges {
-		e.Ranges = append(e.Ranges, chain.Range{From: r[0], To: r[1]})
+		Ranges: s.Parts[part].Ranges(),
 	}
 	var err error
 	e.Role, err = chain.ParseRole(s.Role)

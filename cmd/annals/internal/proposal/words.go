@@ -77,8 +77,7 @@ func Words(s *chain.Statement) (string, error) {
 		if h.Ranges == nil {
 			return fmt.Sprintf("hold everything of the workspace with tag %s, with what is yet to come", h.Workspace), nil
 		}
-		held := chain.Erase{Ranges: h.Ranges}
-		return fmt.Sprintf("hold %s of the workspace with tag %s: %s; %s", entries(held.Count()), h.Workspace, Runs(h.Ranges), asOf(s)), nil
+		return fmt.Sprintf("hold %s of the workspace with tag %s: %s; %s", entries(chain.Count(h.Ranges)), h.Workspace, Runs(h.Ranges), asOf(s)), nil
 	case chain.ControlRelease:
 		number, err := chain.ParseRelease(s.Body)
 		if err != nil {
