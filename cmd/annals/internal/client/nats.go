@@ -51,7 +51,7 @@ func (c *OverNATS) Close() { c.nc.Close() }
 
 // Publish records lines: see [Recorder]. They go in as many requests as they need, one
 // after the other, so that the ledger has them in their order.
-func (c *OverNATS) Publish(ctx context.Context, workspace string, lines [][]byte, again bool) (all []Outcome, err error) {
+func (c *OverNATS) Publish(ctx context.Context, workspace string, lines [][]byte, again bool) (all []Outcome, _ error) {
 	for rest := lines; len(rest) > 0; {
 		n := c.fit(rest)
 		got, err := persist(ctx, n, again, func() ([]Outcome, error) { return c.request(ctx, workspace, rest[:n]) })

@@ -8,10 +8,7 @@ import (
 // and may be erased.
 func SealGap(at *Standing, hole *Hole, why string, signers ...chain.Signer) []byte {
 	notice := chain.GapNotice{Epoch: hole.Epoch, First: hole.First, Last: hole.Last}
-	return chain.SealControl(chain.Statement{
-		Ledger: at.Ledger, Number: at.Control, Type: chain.ControlGap,
-		Size: hole.Size, Root: hole.Root, Body: notice.Append(nil),
-	}, []byte(why), signers...)
+	return chain.SealGap(at.Ledger, at.Control, hole.Size, hole.Root, notice, why, signers...)
 }
 
 // Part returns one of a selection's statements; part counts from 0.
