@@ -7,6 +7,7 @@ import (
 
 	"annals/cmd/annals/internal/client"
 	"annals/cmd/annals/internal/proposal"
+	"annals/cmd/annals/internal/show"
 	"annals/ledger/chain"
 )
 
@@ -35,7 +36,7 @@ func (a *app) refusedByHolds(ctx context.Context, c *client.Client, workspace st
 			continue
 		}
 		refuses = true
-		if _, err := fmt.Fprintf(a.out, "held     %s by hold %d, of entry %d: %s\n", entries(chain.Count(kept)), holds[i].Number, holds[i].At, proposal.Runs(kept)); err != nil {
+		if _, err := fmt.Fprintf(a.out, "held     %s by hold %d, of entry %d: %s\n", show.Count(chain.Count(kept), "entry"), holds[i].Number, holds[i].At, proposal.Runs(kept)); err != nil {
 			return err
 		}
 	}

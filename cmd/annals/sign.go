@@ -16,6 +16,7 @@ import (
 	"annals/cmd/annals/internal/durable"
 	"annals/cmd/annals/internal/keys"
 	"annals/cmd/annals/internal/proposal"
+	"annals/cmd/annals/internal/show"
 	"annals/ledger/chain"
 
 	"github.com/spf13/cobra"
@@ -116,7 +117,7 @@ func (a *app) runSign(ctx context.Context, f *signFlags, file string, answers *b
 	if err := durable.Replace(file, append(b, '\n')); err != nil {
 		return err
 	}
-	_, err = fmt.Fprintf(a.out, "signed   by %s; %s in the file\n", p.Signatures[len(p.Signatures)-1].Who(), plural(uint64(len(p.Signatures)), "signature"))
+	_, err = fmt.Fprintf(a.out, "signed   by %s; %s in the file\n", p.Signatures[len(p.Signatures)-1].Who(), show.Count(len(p.Signatures), "signature"))
 	return err
 }
 
@@ -150,7 +151,7 @@ func (a *app) checkTold(ctx context.Context, address string, p *proposal.Proposa
 	}
 	fmt.Fprintf(a.out, "checked  the server at %s says the same of the workspace and of what is selected\n", address)
 	if later > 0 {
-		fmt.Fprintf(a.out, "later    %s came since, or was left out, and is not part of this\n", entries(later))
+		fmt.Fprintf(a.out, "later    %s came since, or was left out, and is not part of this\n", show.Count(later, "entry"))
 	}
 	return nil
 }
