@@ -29,6 +29,7 @@ type Vocabulary struct {
 	ownSlugs    map[string]bool   // of its types
 	ownPrefixes int               // how many of the prefixes are its, the first ones
 	reasons     map[string]string // labels by their codes
+	grouping    [32]byte
 }
 
 // Group is a chapter of a published catalogue.
@@ -107,6 +108,13 @@ func (v *Vocabulary) Lookup(slug string) (Definition, bool) {
 		return v.definitions[i], true
 	}
 	return Definition{}, false
+}
+
+// GroupOf returns the slug of the one group that a type is in: that of the definition
+// by which it is told. It is "" where the type is unknown, or its definition has none.
+func (v *Vocabulary) GroupOf(slug string) string {
+	d, _ := v.Lookup(slug)
+	return d.Group
 }
 
 // Definition returns what stands under a slug, "frontend_*" of a prefix.

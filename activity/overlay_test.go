@@ -220,3 +220,31 @@ func TestDocumentIsTheFile(t *testing.T) {
 		t.Errorf("%s\nfor\n%s", printed, contracts)
 	}
 }
+
+// TestGrouping: vocabularies are told apart by what they make of groups, not by words.
+func TestGrouping(t *testing.T) {
+	of := func(label, group string) *Vocabulary {
+		words, err := Own([]byte(`{"groups":[{"slug":"own","label":"Own"}],"types":[{"slug":"app.*","label":"` + label + `","sentence":"{actor}"` + group + `}]}`))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return words
+	}
+	own := of("A", `,"group":"own"`)
+	switch {
+	case Catalogue().Grouping() != [32]byte{}:
+		t.Error("the published catalogue is told apart from itself")
+	case own.Grouping() != of("B", `,"group":"own"`).Grouping():
+		t.Error("another label is another grouping")
+	case own.Grouping() == of("A", `,"group":"app"`).Grouping(), own.Grouping() == of("A", "").Grouping():
+		t.Error("another group is the same grouping")
+	}
+	for typ, want := range map[string]string{"app.renamed": "own", "app.": "", "machine.created": "machine", "nobody": ""} {
+		if got := own.GroupOf(typ); got != want {
+			t.Errorf("%s is in %q, want %q", typ, got, want)
+		}
+	}
+	if got := of("A", "").GroupOf("app.renamed"); got != "" {
+		t.Errorf("a type whose prefix has no group is in %q", got)
+	}
+}

@@ -1,6 +1,8 @@
 package activity
 
 import (
+	"crypto/sha256"
+	"fmt"
 	"maps"
 	"slices"
 	"strconv"
@@ -66,6 +68,7 @@ func (v *Vocabulary) With(o *Overlay) (*Vocabulary, error) {
 	w.ownPrefixes = len(w.prefixes)
 	w.prefixes = append(w.prefixes, v.prefixes...)
 	w.fillGroups()
+	w.sign()
 	return w, nil
 }
 
@@ -141,6 +144,21 @@ func (v *Vocabulary) fillGroups() {
 		}
 	}
 }
+
+// sign makes what [Vocabulary.Grouping] returns.
+func (v *Vocabulary) sign() {
+	h := sha256.New()
+	for i := range v.own.Types {
+		d := v.definitions[v.bySlug[v.own.Types[i].Slug]]
+		fmt.Fprintf(h, "%s\x00%s\n", d.Slug, d.Group)
+	}
+	v.grouping = [32]byte(h.Sum(nil))
+}
+
+// Grouping tells vocabularies over one catalogue apart by which types are in which
+// groups: those in which it is the same agree about every type. Of the published
+// catalogue it is zero.
+func (v *Vocabulary) Grouping() [32]byte { return v.grouping }
 
 // Overlay returns what a workspace laid over the published catalogue; nil where
 // it laid nothing. Read it only.

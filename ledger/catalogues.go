@@ -93,8 +93,8 @@ const (
 	maxVersions   = 512  // that were read
 )
 
-// catalogued remembers catalogues. What is remembered is right as long as no control
-// statement was accepted since: a catalogue is one, and so is the erasure of one.
+// catalogued remembers catalogues. Which there are is right as long as no control statement
+// was accepted since, and what one says as long as nothing was erased.
 type catalogued struct {
 	mu     sync.Mutex
 	of     map[chain.Hash]rememberedCatalogues
@@ -103,6 +103,7 @@ type catalogued struct {
 
 type rememberedCatalogues struct {
 	control  uint64
+	erasures uint64
 	versions []*catalogue
 }
 
@@ -119,9 +120,17 @@ func (l *Ledger) Catalogues(tag chain.Hash) (Catalogues, error) {
 	if err != nil {
 		return Catalogues{}, err
 	}
-	known = rememberedCatalogues{control: head.State.Control}
-	for _, entry := range entries {
-		known.versions = append(known.versions, &catalogue{ledger: l, entry: entry})
+	before := known.versions
+	if known.erasures != head.State.Erasures {
+		before = nil
+	}
+	known = rememberedCatalogues{control: head.State.Control, erasures: head.State.Erasures}
+	for i, entry := range entries {
+		if i < len(before) { // later ones come behind them
+			known.versions = append(known.versions, before[i])
+		} else {
+			known.versions = append(known.versions, &catalogue{ledger: l, entry: entry})
+		}
 	}
 	c := &l.catalogued
 	c.mu.Lock()

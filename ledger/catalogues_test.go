@@ -155,3 +155,47 @@ func mustCatalogues(t *testing.T, l *ledger.Ledger, tag chain.Hash) *ledger.Cata
 	}
 	return &c
 }
+
+// TestCataloguesAreKept: a catalogue that was read is not read again at each control
+// statement, of which a ledger has many.
+func TestCataloguesAreKept(t *testing.T) {
+	s := chaintest.NewKeyed("kept catalogues")
+	l := create(t, s, ledger.Options{FS: vfs.NewMem()})
+	done := 2
+	words := func() (all []*activity.Vocabulary) {
+		t.Helper()
+		if err := l.Append(t.Context(), s.Messages[done:]); err != nil {
+			t.Fatal(err)
+		}
+		done = len(s.Messages)
+		if err := l.Flush(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		c, err := l.Catalogues(l.Tag("ws_1"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, entry := range c.Versions() {
+			found, err := c.Words(entry + 1)
+			if err != nil {
+				t.Fatal(err)
+			}
+			all = append(all, found)
+		}
+		return all
+	}
+	labelled := `{"types":[{"slug":"a.b","label":"A","sentence":"{actor} did"}]}`
+	s.Catalogue(l.Tag("ws_1"), labelled)
+	first := words()
+	s.Mark(0, chain.Hash{}, chain.Hash{})
+	s.Catalogue(l.Tag("ws_2"), labelled)
+	s.Catalogue(l.Tag("ws_1"), labelled)
+	second := words()
+	if len(first) != 1 || len(second) != 2 || second[0] != first[0] || second[1] == first[0] {
+		t.Fatalf("%d and then %d catalogues; the first was read again: %v", len(first), len(second), second[0] != first[0])
+	}
+	s.Mark(0, chain.Hash{}, chain.Hash{})
+	if third := words(); !slices.Equal(third, second) {
+		t.Error("a mark has catalogues read again")
+	}
+}

@@ -44,7 +44,7 @@ func TestTruncated(t *testing.T) {
 		}
 		values, err := v.Values(t.Context(), q, FieldType, "", MaxLimit)
 		check(t, err)
-		want := m.values(all, FieldType, "", MaxLimit)
+		want := m.values(&q, all, FieldType, "", MaxLimit)
 		for _, c := range values.Top {
 			if i := slices.IndexFunc(want.Top, func(w ValueCount) bool { return w.Value == c.Value }); i < 0 || c.N > want.Top[i].N {
 				t.Fatal(wrong("values", &q, v, values, want))

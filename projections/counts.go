@@ -82,7 +82,11 @@ func (q *Query) canonical() string {
 			}
 			values = append(values, string(value))
 		}
-		conditions = append(conditions, printed(append([]byte{byte(c.Field)}, not(c.Not)), values))
+		key := []byte{byte(c.Field), not(c.Not)}
+		if grouping := q.groups().Grouping(); c.Field == FieldGroup {
+			key = append(key, grouping[:]...)
+		}
+		conditions = append(conditions, printed(key, values))
 	}
 	return printed(append(b, 0), conditions)
 }

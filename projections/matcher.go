@@ -26,6 +26,7 @@ type Matcher struct {
 // condition is one that is made ready.
 type condition struct {
 	Condition
+	groups   *activity.Vocabulary
 	networks []netip.Prefix // of an address's values; those that are none are invalid
 }
 
@@ -39,7 +40,7 @@ func (q *Query) Matcher() *Matcher {
 		m.kinds |= 1 << k
 	}
 	for _, c := range q.Where {
-		made := condition{Condition: c}
+		made := condition{Condition: c, groups: q.groups()}
 		if c.Field == FieldIP {
 			for _, v := range c.Any {
 				p, _ := network(v.A)
@@ -85,7 +86,7 @@ func (c *condition) holds(a, b string) bool {
 		v := &c.Any[i]
 		switch {
 		case c.Field == FieldGroup:
-			if d, ok := activity.Lookup(a); ok && d.Group == v.A {
+			if c.groups.GroupOf(a) == v.A {
 				return true
 			}
 		case c.Field == FieldIP && !v.Prefix:

@@ -91,6 +91,16 @@ func (m *model) query(rng *rand.Rand, from *pools, size uint64) Query {
 		q.Where = append(q.Where, c)
 	}
 	if rng.IntN(2) == 0 {
+		q.Groups = ownWords()
+		for _, c := range q.Where {
+			for i := range c.Any {
+				if c.Field == FieldGroup {
+					c.Any[i].A = pick(rng, []string{"ours", "lost", "none", "app", "frontend", "machine", "user"})
+				}
+			}
+		}
+	}
+	if rng.IntN(2) == 0 {
 		for _, k := range chain.Kinds() {
 			for rng.IntN(4) == 0 { // now and then twice
 				q.Kinds = append(q.Kinds, k)
@@ -169,6 +179,14 @@ func (m *model) compare(v *View, rng *rand.Rand, q Query) error {
 	}
 	if got, err := v.Count(ctx, q); err != nil || got != (Count{N: uint64(len(all))}) {
 		return errOr(err, wrong("count", &q, v, got, len(all)))
+	}
+	if other := q; other.Groups != nil { // what is remembered of it is another's
+		if other.Groups = nil; other.Check() == nil {
+			want := uint64(len(m.found(&other, v.Cursor())))
+			if got, err := v.Count(ctx, other); err != nil || got != (Count{N: want}) {
+				return errOr(err, wrong("count by published groups", &other, v, got, want))
+			}
+		}
 	}
 	for _, ask := range []func(context.Context, *View, *rand.Rand, Query, []uint64) error{m.pageAndCount, m.histogram, m.histogramOccurred, m.facets} {
 		if rng.IntN(3) == 0 {
@@ -321,7 +339,7 @@ func (m *model) facets(ctx context.Context, v *View, rng *rand.Rand, q Query, al
 	if f == FieldDimension {
 		dimension = pick(rng, []string{"org", "or", "site", "org\x00", "none"})
 	}
-	want := m.values(all, f, dimension, top)
+	want := m.values(&q, all, f, dimension, top)
 	got, err := v.Values(ctx, q, f, dimension, top)
 	if err != nil || !reflect.DeepEqual(got, want) {
 		return errOr(err, wrong("values of "+f.String(), &q, v, got, want))

@@ -5,9 +5,7 @@ import (
 	"fmt"
 	"math"
 	"slices"
-	"strings"
 
-	"annals/activity"
 	"annals/ledger/chain"
 )
 
@@ -64,6 +62,11 @@ func (q *Query) Check() error {
 			if err := c.Field.check(v); err != nil {
 				return fmt.Errorf("%w: %s: %w", ErrQuery, c.Field, err)
 			}
+			if c.Field == FieldGroup {
+				if _, ok := q.groups().Group(v.A); !ok {
+					return fmt.Errorf("%w: no group of the catalogue is called %q", ErrQuery, v.A)
+				}
+			}
 		}
 	}
 	return nil
@@ -89,23 +92,8 @@ func (f Field) check(v Value) error {
 		return fmt.Errorf("values of this field are compared whole")
 	case f == FieldAmends && v.Prefix && v.A != "":
 		return fmt.Errorf("an amended entry is named by the whole of its index, in decimal")
-	case f == FieldGroup:
-		if _, ok := activity.Catalogue().Group(v.A); !ok {
-			return fmt.Errorf("no group of the catalogue is called %q", v.A)
-		}
 	}
 	return nil
-}
-
-// types are the values of FieldType that a group of the catalogue is.
-func types(group string) []Value {
-	g, _ := activity.Catalogue().Group(group)
-	values := make([]Value, 0, len(g.Types))
-	for _, slug := range g.Types {
-		prefix, ok := strings.CutSuffix(slug, "*")
-		values = append(values, Value{A: prefix, Prefix: ok})
-	}
-	return values
 }
 
 // plan makes a walk of a question over the indexes [lo, hi). Close it.
@@ -122,7 +110,7 @@ func (v *View) plan(ctx context.Context, q *Query, lo, hi uint64) (*walk, error)
 	}
 	w := &v.walk
 	*w = walk{
-		v: v, pace: pace, most: q.Work, lo: lo, hi: hi,
+		v: v, pace: pace, most: q.Work, lo: lo, hi: hi, groups: q.groups(),
 		columns: columns{key: w.columns.key}, kept: w.kept,
 	}
 	if w.most <= 0 {
@@ -193,14 +181,7 @@ func (w *walk) term(f Field, any []Value) (t *term, ranging bool) {
 	t = &term{sources: make([]source, 0, len(any))}
 	if f == FieldGroup {
 		for _, v := range any {
-			of, r := w.term(FieldType, types(v.A))
-			for _, s := range of.sources {
-				if types, ok := s.(*span); ok {
-					types.lo = append(types.lo, 1) // a prefix of the catalogue goes on: it is no type itself
-				}
-			}
-			t.sources = append(t.sources, of.sources...)
-			ranging = ranging || r
+			ranging = w.group(t, v.A) || ranging
 		}
 		return t, ranging
 	}

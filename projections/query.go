@@ -3,6 +3,7 @@ package projections
 import (
 	"errors"
 
+	"annals/activity"
 	"annals/ledger/chain"
 )
 
@@ -23,6 +24,10 @@ type Query struct {
 	Workspace chain.Hash
 
 	Where []Condition // all of them hold
+
+	// Groups is by which vocabulary a type has its group, where groups are asked for or
+	// counted; nil: the published catalogue.
+	Groups *activity.Vocabulary
 
 	// Kinds of entry; none: record and conflict, which is what timelines show.
 	// Only records, duplicates and conflicts say anything about users, objects

@@ -12,7 +12,8 @@ import (
 // not block by block, so it reads an era's at once, and never half of them.
 type span struct {
 	w      *walk
-	lo, hi []byte // names
+	lo, hi []byte                          // names
+	only   func(name []byte) (bool, error) // of these names; nil: all
 	it     *pebble.Iterator
 
 	loaded bool
@@ -80,7 +81,12 @@ func (s *span) read(era uint64) error {
 		}
 		s.it = it
 	}
-	return s.w.lists(s.it, era, s.lo, s.hi, func(_ []byte, block byte, p piece) error {
+	return s.w.lists(s.it, era, s.lo, s.hi, func(name []byte, block byte, p piece) error {
+		if s.only != nil {
+			if ok, err := s.only(name); err != nil || !ok {
+				return err
+			}
+		}
 		p.addTo(s.room(int(block)))
 		return nil
 	})

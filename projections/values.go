@@ -5,8 +5,6 @@ import (
 	"context"
 	"fmt"
 	"slices"
-
-	"annals/activity"
 )
 
 // mostValues is how many bytes of values an answer gathers before it is cut.
@@ -171,8 +169,8 @@ func (t *tally) values(top int) (Values, error) {
 		}
 		if t.field != FieldGroup {
 			all = append(all, ValueCount{v, *n})
-		} else if d, ok := activity.Lookup(v.A); ok {
-			groups[d.Group] += *n
+		} else if g := t.w.groups.GroupOf(v.A); g != "" {
+			groups[g] += *n
 		}
 	}
 	for slug, n := range groups {

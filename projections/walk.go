@@ -4,6 +4,8 @@ import (
 	"errors"
 	"math"
 
+	"annals/activity"
+
 	"github.com/cockroachdb/pebble/v2"
 )
 
@@ -22,6 +24,7 @@ type walk struct {
 	lo, hi                uint64 // indexes
 	firstBlock, lastBlock uint64
 	from, to              int64 // occurred times [from, to); to MaxInt64: no bound
+	groups                *activity.Vocabulary
 
 	musts []*term // an entry has all of these …
 	nots  []*term // … and none of those

@@ -133,6 +133,7 @@ func (f *filter) tracked() error {
 			return nil
 		}
 	}
+	f.published = true // the system's own table, not the workspace's
 	for _, group := range face.TrackingGroups() {
 		if code, why := f.add(projections.FieldGroup, false, projections.Value{A: group}); code != "" {
 			return problem.Parameter("event_type", code, why)

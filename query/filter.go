@@ -30,6 +30,7 @@ type filter struct {
 	where     []projections.Condition // in canonical order, once check has passed
 	values    int                     // in where, all together
 	ranges    int                     // of them
+	published bool                    // groups are the published ones, whatever the workspace says
 	kinds     uint16                  // a bit for each kind
 	any, none uint16                  // kinds as the request names them
 	ulid      ulid.ULID
@@ -208,13 +209,13 @@ func (f *filter) kindList() []chain.Kind {
 // question is what the filter asks the indexes of a tree of a size, and of a
 // moment in it; none: nothing of it can match.
 func (a *API) question(view *projections.View, f *filter, size uint64) (q projections.Query, none bool, err error) {
-	where, err := a.grouped(f, size)
+	groups, err := a.groups(f, size)
 	if err != nil {
 		return q, true, err
 	}
 	q = projections.Query{
 		Workspace: a.o.Ledger.Tag(f.workspace),
-		Where:     where, Kinds: f.kindList(),
+		Where:     f.where, Groups: groups, Kinds: f.kindList(),
 		To: size, Order: f.order, Oldest: f.oldest, Limit: f.limit, Work: a.o.Work,
 	}
 	if f.occurredSince != everSince || f.occurredUntil != everUntil {

@@ -72,9 +72,13 @@ func (a *API) tail(w http.ResponseWriter, r *http.Request, f *filter) error {
 	if err != nil {
 		return err
 	}
-	f.where = q.Where // as the catalogue is now: who comes later may mean others
+	key := f.appendTo([]byte{bit(f.sentence)})
+	if q.Groups != nil { // as they are now: who comes later may mean others
+		grouping := q.Groups.Grouping()
+		key = append(key, grouping[:]...)
+	}
 	l := &listener{
-		question: question{query: q, key: string(f.appendTo(append([]byte(nil), bit(f.sentence)))), workspace: f.workspace, sentence: f.sentence},
+		question: question{query: q, key: string(key), workspace: f.workspace, sentence: f.sentence},
 		o:        &a.hub.o, out: w, conn: http.NewResponseController(w),
 		wake: make(chan struct{}, 1), next: b.next,
 	}

@@ -66,13 +66,13 @@ func (a *API) typesCalled(workspace, label string, size uint64) (types []project
 	return types, nil
 }
 
-// grouped are the conditions of a filter, with groups that the workspace's catalogue has
-// a part in as the types that they are in a tree of a size; of size 0, as it is. A group
-// that neither it nor the published catalogue has is a problem.
-func (a *API) grouped(f *filter, size uint64) ([]projections.Condition, error) {
+// groups is the vocabulary that says which groups types are in: the workspace's own, as
+// it is in a tree of a size, or of size 0 as it is now; nil where no group is asked for
+// or counted. A group that it doesn't have is a problem.
+func (a *API) groups(f *filter, size uint64) (*activity.Vocabulary, error) {
 	isGroup := func(c projections.Condition) bool { return c.Field == projections.FieldGroup }
-	if !slices.ContainsFunc(f.where, isGroup) {
-		return f.where, nil
+	if f.published || f.counting.field != projections.FieldGroup && !slices.ContainsFunc(f.where, isGroup) {
+		return nil, nil
 	}
 	all, err := a.o.Ledger.Catalogues(a.o.Ledger.Tag(f.workspace))
 	if err != nil {
@@ -85,15 +85,12 @@ func (a *API) grouped(f *filter, size uint64) ([]projections.Condition, error) {
 	if err != nil {
 		return nil, err
 	}
-	where := slices.Clone(f.where)
-	for i, c := range where {
+	for _, c := range f.where {
 		if !isGroup(c) {
 			continue
 		}
-		var types []projections.Value
 		for _, v := range c.Any {
-			g, ok := words.Group(v.A)
-			if !ok {
+			if _, ok := words.Group(v.A); !ok {
 				name := "group"
 				if c.Not {
 					name = "group!"
@@ -101,26 +98,9 @@ func (a *API) grouped(f *filter, size uint64) ([]projections.Condition, error) {
 				code, why := unknownGroup(v.A, words)
 				return nil, problem.Parameter(name, code, why)
 			}
-			types = append(types, typesIn(words, g)...)
-		}
-		if words.Overlay() != nil {
-			where[i] = projections.Condition{Field: projections.FieldType, Any: types, Not: c.Not}
 		}
 	}
-	return where, nil
-}
-
-// typesIn are the types of a group. One that a prefix of another group goes before is
-// none of it. A group may have none: then a type is asked for that no record has.
-func typesIn(words *activity.Vocabulary, g activity.Group) []projections.Value {
-	types := []projections.Value{{A: "_"}}
-	for _, slug := range g.Types {
-		stem, many := strings.CutSuffix(slug, "*")
-		if d, _ := words.Lookup(slug); many || d.Group == g.Slug {
-			types = append(types, projections.Value{A: stem, Prefix: many})
-		}
-	}
-	return types
+	return words, nil
 }
 
 // Catalogue is what a workspace lays over the published catalogue.

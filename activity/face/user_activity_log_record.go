@@ -17,13 +17,19 @@ var (
 )
 
 // LogRecord is the record that an exported entry of the log tells of. Its date and time
-// are of a zone. The entry's id is the record's; the whole entry stands in data, beside
+// are of a zone, its type and reason as they were recorded, or as labels call them; nil:
+// as they were recorded. A label of several is a [LogLabelError]. The entry's id is the record's; the whole entry stands in data, beside
 // what the log says Yes or No to as booleans, so that [LogOf] shows the same again. An
 // entry that names no user is the system's.
-func LogRecord(raw []byte, zone *time.Location) (*activity.Record, error) {
+func LogRecord(raw []byte, zone *time.Location, labels *LogLabels) (*activity.Record, error) {
 	var e LogEntry
 	if err := json.Unmarshal(raw, &e); err != nil {
 		return nil, err
+	}
+	if labels != nil {
+		if err := labels.decode(&e); err != nil {
+			return nil, err
+		}
 	}
 	kind := text(e.ActivityType)
 	if !activity.ValidType(kind) {

@@ -140,7 +140,7 @@ func TestLogRoundTrip(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, entry := range []string{full, cdr, string(empty)} {
-		r, err := LogRecord([]byte(entry), time.UTC)
+		r, err := LogRecord([]byte(entry), time.UTC, nil)
 		if err != nil {
 			t.Fatal(err)
 		}

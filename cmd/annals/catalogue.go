@@ -96,8 +96,7 @@ file's. With --replace the file is all of it. - is standard input.`,
 				if f.replace {
 					is = &activity.Overlay{}
 				}
-				whole, _, err := file.Over(is)
-				return whole, err
+				return file.Over(is)
 			})
 		},
 	}

@@ -79,7 +79,7 @@ func (a *app) show(ctx context.Context, s *service.Service) error {
 	if err != nil {
 		return err
 	}
-	fmt.Fprintf(a.out, "published %s over %s: %s\n", count(published.Records, "record"), s.NATSURL(), published)
+	fmt.Fprintf(a.out, "published %s over %s: %s\n", show.Count(published.Records, "record"), s.NATSURL(), published)
 	if err := published.Check(); err != nil {
 		return err
 	}
@@ -145,11 +145,4 @@ Serving until Ctrl-C:
   nats --server %[2]s req activity.ws_7.app.renamed \
     '{"actor":{"type":"user","id":"usr_dana"},"object":{"type":"app","id":"app_42"}}'
 `, s.URL(), s.NATSURL())
-}
-
-func count(n int, what string) string {
-	if n != 1 {
-		what += "s"
-	}
-	return fmt.Sprintf("%d %s", n, what)
 }

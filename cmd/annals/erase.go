@@ -10,6 +10,7 @@ import (
 	"annals/cmd/annals/internal/client"
 	"annals/cmd/annals/internal/control"
 	"annals/cmd/annals/internal/proposal"
+	"annals/cmd/annals/internal/show"
 	"annals/ledger/chain"
 
 	"github.com/spf13/cobra"
@@ -130,8 +131,8 @@ func (a *app) runErase(ctx context.Context, f *eraseFlags) error {
 	}
 	total := s.Records + s.Conflicts + s.Rejections + s.Controls
 	fmt.Fprintf(a.out, "ledger   %s, %d entries\nwould go %s and %s of %s: %s, %s, %s\n", at.Ledger, s.Size,
-		entries(total), plural(s.Duplicates, "duplicate"), f.workspace,
-		plural(s.Records, "record"), plural(s.Conflicts, "conflict"), plural(s.Rejections, "rejection"))
+		show.Count(total, "entry"), show.Count(s.Duplicates, "duplicate"), f.workspace,
+		show.Count(s.Records, "record"), show.Count(s.Conflicts, "conflict"), show.Count(s.Rejections, "rejection"))
 	if total == 0 {
 		return errNothingToErase
 	}
@@ -139,7 +140,7 @@ func (a *app) runErase(ctx context.Context, f *eraseFlags) error {
 	if err != nil {
 		return err
 	}
-	fmt.Fprintf(a.out, "needs    %s, signed by %s of the role %s\n", plural(uint64(len(s.Parts)), "statement"), plural(uint64(s.Needed), "key"), role)
+	fmt.Fprintf(a.out, "needs    %s, signed by %s of the role %s\n", show.Count(len(s.Parts), "statement"), show.Count(s.Needed, "key"), role)
 	held := a.refusedByHolds(ctx, c, f.workspace, s.Ranges())
 	var refuses *heldError
 	switch {
@@ -176,7 +177,7 @@ func (a *app) runErase(ctx context.Context, f *eraseFlags) error {
 		if err != nil {
 			return fmt.Errorf("part %d of %d: %w; run it again for what is left", part+1, len(s.Parts), err)
 		}
-		fmt.Fprintf(a.out, "erased   %s by message %d, %s\n", entries(e.Count()), answer.Sequence, whereOf(answer))
+		fmt.Fprintf(a.out, "erased   %s by message %d, %s\n", show.Count(e.Count(), "entry"), answer.Sequence, whereOf(answer))
 	}
 	return a.saidErased(ctx, c)
 }
@@ -218,7 +219,7 @@ func (a *app) saidErased(ctx context.Context, c *client.Client) error {
 		fmt.Fprintln(a.out, "files    are being written anew: nobody reads it any more, and `erasing` of /v1/ledger goes when it is in no file")
 	}
 	if at.Salting > 0 {
-		fmt.Fprintf(a.out, "salts    %s salted it and stays until the stream is trimmed: until then who reads the server's files could confirm a guess\n", plural(uint64(at.Salting), "seed"))
+		fmt.Fprintf(a.out, "salts    %s salted it and stays until the stream is trimmed: until then who reads the server's files could confirm a guess\n", show.Count(at.Salting, "seed"))
 	}
 	_, err = fmt.Fprintln(a.out, "backups  made before, and exports with payloads, still hold it: they are yours to erase")
 	return err
@@ -243,12 +244,4 @@ func submitErase(ctx context.Context, c *client.Client, at *control.Standing, s 
 		}
 	}
 	return answer, errors.New("other control messages came first each time; nothing was erased")
-}
-
-// entries counts entries.
-func entries(n uint64) string {
-	if n == 1 {
-		return "1 entry"
-	}
-	return fmt.Sprintf("%d entries", n)
 }

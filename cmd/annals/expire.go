@@ -7,6 +7,7 @@ import (
 	"net/http"
 
 	"annals/cmd/annals/internal/client"
+	"annals/cmd/annals/internal/show"
 	query "annals/query/client"
 
 	"github.com/go-json-experiment/json"
@@ -89,10 +90,10 @@ func (a *app) runExpire(ctx context.Context, c *client.Client, dryRun, yes bool)
 		if r.Workspace != "" {
 			where = "workspace " + r.Workspace
 		}
-		fmt.Fprintf(a.out, "entry %d  %s: %s; would go %s\n", r.Entry, where, r.Rule, entries(r.Entries))
+		fmt.Fprintf(a.out, "entry %d  %s: %s; would go %s\n", r.Entry, where, r.Rule, show.Count(r.Entries, "entry"))
 	}
 	if !yes {
-		if _, err := fmt.Fprintf(a.out, "would go %s; with --yes they are let go for good\n", entries(e.total())); err != nil || dryRun {
+		if _, err := fmt.Fprintf(a.out, "would go %s; with --yes they are let go for good\n", show.Count(e.total(), "entry")); err != nil || dryRun {
 			return err
 		}
 		return errors.New("nothing was let go: look at what would go, and run it again with --yes")
@@ -101,9 +102,9 @@ func (a *app) runExpire(ctx context.Context, c *client.Client, dryRun, yes bool)
 		return err
 	}
 	if e.Status != "done" {
-		_, err = fmt.Fprintf(a.out, "begun    the server goes on; %s left\n", entries(e.total()))
+		_, err = fmt.Fprintf(a.out, "begun    the server goes on; %s left\n", show.Count(e.total(), "entry"))
 		return err
 	}
-	_, err = fmt.Fprintf(a.out, "done     the server has let go what was due; %s left\n", entries(e.total()))
+	_, err = fmt.Fprintf(a.out, "done     the server has let go what was due; %s left\n", show.Count(e.total(), "entry"))
 	return err
 }

@@ -4,10 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"strings"
 
 	"annals/cmd/annals/internal/client"
 	"annals/cmd/annals/internal/control"
+	"annals/cmd/annals/internal/show"
 	"annals/ledger/chain"
 
 	"github.com/spf13/cobra"
@@ -82,7 +82,7 @@ func (a *app) runGap(ctx context.Context, f *gapFlags) error {
 	}
 	hole := *at.Hole
 	fmt.Fprintf(a.out, "ledger   %s, %d entries\nstream   %s, epoch %d, folded up to %d\nmissing  %d to %d (%s)\n",
-		at.Ledger, at.Size, at.Stream, at.Epoch, at.Sequence, hole.First, hole.Last, plural(hole.Last-hole.First+1, "message"))
+		at.Ledger, at.Size, at.Stream, at.Epoch, at.Sequence, hole.First, hole.Last, show.Count(hole.Last-hole.First+1, "message"))
 	if hole.Folded {
 		fmt.Fprintf(a.out, "folded   entry %d stands for them, but its statement was rejected: it has to be signed again\n", hole.Size)
 	}
@@ -128,12 +128,4 @@ func submitGap(ctx context.Context, c *client.Client, f *gapFlags, at *control.S
 		at = now
 	}
 	return answer, err
-}
-
-// plural counts things.
-func plural(n uint64, thing string) string {
-	if n == 1 {
-		return "1 " + thing
-	}
-	return fmt.Sprintf("%d %ss", n, strings.TrimSuffix(thing, "s"))
 }

@@ -3,9 +3,11 @@ package main
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	"annals/cmd/annals/internal/client"
 	"annals/cmd/annals/internal/proposal"
+	"annals/cmd/annals/internal/show"
 	"annals/ledger/chain"
 )
 
@@ -26,16 +28,15 @@ func (a *app) refusedByHolds(ctx context.Context, c *client.Client, workspace st
 	}
 	refuses := false
 	for i := range holds {
-		kept := keptBy(&holds[i].Hold, ranges)
+		kept := ranges // by a hold of the whole workspace
+		if holds[i].Ranges != nil {
+			kept = slices.Collect(chain.Shared(holds[i].Ranges, ranges))
+		}
 		if len(kept) == 0 {
 			continue
 		}
 		refuses = true
-		n := uint64(0)
-		for _, r := range kept {
-			n += r.To - r.From
-		}
-		if _, err := fmt.Fprintf(a.out, "held     %s by hold %d, of entry %d: %s\n", entries(n), holds[i].Number, holds[i].At, proposal.Runs(kept)); err != nil {
+		if _, err := fmt.Fprintf(a.out, "held     %s by hold %d, of entry %d: %s\n", show.Count(chain.Count(kept), "entry"), holds[i].Number, holds[i].At, proposal.Runs(kept)); err != nil {
 			return err
 		}
 	}
@@ -43,26 +44,6 @@ func (a *app) refusedByHolds(ctx context.Context, c *client.Client, workspace st
 		return &heldError{workspace}
 	}
 	return nil
-}
-
-// keptBy returns what of ranges a hold covers; all of it where the hold is of the whole
-// workspace.
-func keptBy(h *chain.Hold, ranges []chain.Range) (kept []chain.Range) {
-	if h.Ranges == nil {
-		return ranges
-	}
-	for i, k := 0, 0; i < len(ranges) && k < len(h.Ranges); { // both ascend
-		r, held := ranges[i], h.Ranges[k]
-		if from, to := max(r.From, held.From), min(r.To, held.To); from < to {
-			kept = append(kept, chain.Range{From: from, To: to})
-		}
-		if r.To <= held.To {
-			i++
-		} else {
-			k++
-		}
-	}
-	return kept
 }
 
 // heldError says that a hold keeps what was to be erased.

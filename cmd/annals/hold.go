@@ -7,6 +7,7 @@ import (
 	"net/url"
 
 	"annals/cmd/annals/internal/control"
+	"annals/cmd/annals/internal/show"
 	"annals/ledger/chain"
 
 	"github.com/spf13/cobra"
@@ -113,13 +114,8 @@ func (a *app) runPlace(ctx context.Context, f *holdFlags, question url.Values) e
 	}
 	var seals []sealer
 	for part := range s.Parts {
-		h := chain.Hold{Workspace: s.Tag, Leaves: s.Parts[part].Leaves}
-		n := uint64(0)
-		for _, r := range s.Parts[part].Ranges {
-			h.Ranges = append(h.Ranges, chain.Range{From: r[0], To: r[1]})
-			n += r[1] - r[0]
-		}
-		if _, err := fmt.Fprintf(a.out, "held     %s of %s\n", entries(n), f.workspace); err != nil {
+		h := chain.Hold{Workspace: s.Tag, Ranges: s.Parts[part].Ranges(), Leaves: s.Parts[part].Leaves}
+		if _, err := fmt.Fprintf(a.out, "held     %s of %s\n", show.Count(chain.Count(h.Ranges), "entry"), f.workspace); err != nil {
 			return err
 		}
 		seals = append(seals, func(at *control.Standing, signers ...chain.Signer) []byte {
@@ -186,11 +182,7 @@ func (h *standingHold) says() string {
 	if h.Ranges == nil {
 		return fmt.Sprintf("hold %d, entry %d: everything, with what is yet to come", h.Number, h.At)
 	}
-	n := uint64(0)
-	for _, r := range h.Ranges {
-		n += r.To - r.From
-	}
-	return fmt.Sprintf("hold %d, entry %d: %s", h.Number, h.At, entries(n))
+	return fmt.Sprintf("hold %d, entry %d: %s", h.Number, h.At, show.Count(chain.Count(h.Ranges), "entry"))
 }
 
 func (a *app) holdList() *cobra.Command {

@@ -16,6 +16,7 @@ import (
 type importing struct {
 	recording
 	workspace, format, mapping, report, zone string
+	catalogues                               []string
 }
 
 func (a *app) imports() *cobra.Command {
@@ -53,6 +54,7 @@ With --nats or --context it asks by requests over NATS instead, as annals publis
 	f.StringVar(&o.format, "format", "", "what the files are: "+formatNames())
 	f.StringVar(&o.mapping, "mapping", "", "a `FILE` that says which columns of a CSV file become which members of a record (docs/import.md)")
 	f.StringVar(&o.zone, "zone", "", "the IANA `NAME` of the time zone of dates and times in user_activity_log that name none; UTC unless given")
+	f.StringArrayVar(&o.catalogues, "catalogue", nil, "a `FILE` as `annals catalogue show` prints it: user_activity_log tells types and reasons by its labels (repeatable)")
 	f.StringVar(&o.report, "report", "annals-import.jsonl", "the `FILE` that is written with what was refused and why; - for standard error")
 	return cmd
 }
@@ -118,12 +120,38 @@ func (o *importing) inZone(format *imports.Format) (*time.Location, error) {
 	return zone, nil
 }
 
+// labels reads --catalogue, nil where it isn't given.
+func (a *app) labels(o *importing, format *imports.Format) (*imports.Labels, error) {
+	if len(o.catalogues) == 0 {
+		return nil, nil
+	}
+	if !format.Labelled() {
+		return nil, usagef("--catalogue is for user_activity_log; %s has no labels", format.Name)
+	}
+	texts := make([][]byte, len(o.catalogues))
+	for i, name := range o.catalogues {
+		var err error
+		if texts[i], err = a.readText(name); err != nil {
+			return nil, fmt.Errorf("--catalogue: %w", err)
+		}
+	}
+	labels, err := imports.ReadLabels(o.catalogues, texts)
+	if err != nil {
+		return nil, usagef("--catalogue: %w", err)
+	}
+	return labels, nil
+}
+
 func (a *app) runImport(cmd *cobra.Command, args []string, o *importing) (err error) {
 	format, mapping, err := o.check()
 	if err != nil {
 		return err
 	}
 	zone, err := o.inZone(&format)
+	if err != nil {
+		return err
+	}
+	labels, err := a.labels(o, &format)
 	if err != nil {
 		return err
 	}
@@ -151,7 +179,7 @@ func (a *app) runImport(cmd *cobra.Command, args []string, o *importing) (err er
 	}
 	bar := a.progress(total, "importing", true)
 	summary, err := imports.Run(cmd.Context(), files, passed, imports.Options{
-		Client: c, Workspace: o.workspace, Format: format, Mapping: mapping, Zone: zone, Report: report,
+		Client: c, Workspace: o.workspace, Format: format, Mapping: mapping, Zone: zone, Labels: labels, Report: report,
 		Progress: func(n int) { _ = bar.Add(n) },
 	})
 	_ = bar.Finish()

@@ -208,6 +208,8 @@ func (a *app) listNamed(cmd *cobra.Command, url, data, file string) error {
 type changeFlags struct {
 	data, url, why string
 	root           []string
+
+	history *proof.KeyHistory // what the server said of its keys; nil: it was not asked yet
 }
 
 func (f *changeFlags) add(a *app, cmd *cobra.Command) {
@@ -222,7 +224,7 @@ func (f *changeFlags) options(a *app) (succession.Options, error) {
 	if err != nil {
 		return succession.Options{}, err
 	}
-	return succession.Options{Server: c, Keys: filepath.Join(f.data, datadir.Keys), Root: f.root, Why: f.why}, nil
+	return succession.Options{Server: c, Keys: filepath.Join(f.data, datadir.Keys), Root: f.root, Why: f.why, History: f.history}, nil
 }
 
 func (a *app) keysRotate() *cobra.Command {

@@ -14,6 +14,7 @@ import (
 	"annals/cmd/annals/internal/datadir"
 	"annals/cmd/annals/internal/keys"
 	"annals/cmd/annals/internal/proposal"
+	"annals/cmd/annals/internal/show"
 	"annals/cmd/annals/internal/succession"
 	"annals/ledger/chain"
 
@@ -254,12 +255,11 @@ func (a *app) revokeOutside(cmd *cobra.Command, f *changeFlags, outside *outside
 	if err != nil {
 		return false, err
 	}
-	history, err := succession.Recent(ctx, c)
-	if err != nil {
+	if f.history, err = succession.Recent(ctx, c); err != nil {
 		return false, err
 	}
 	roles := chain.Role(0)
-	for _, k := range history.Keys {
+	for _, k := range f.history.Keys {
 		if k.ID != id || k.To != nil {
 			continue
 		}
@@ -314,7 +314,7 @@ func (a *app) changeKeys(ctx context.Context, f *changeFlags, p *proposeFlags, c
 		return err
 	}
 	for _, t := range change.Thresholds {
-		fmt.Fprintf(a.out, "needs    %s of the role %s from then on\n", plural(uint64(t.Keys), "key"), t.Role)
+		fmt.Fprintf(a.out, "needs    %s of the role %s from then on\n", show.Count(int(t.Keys), "key"), t.Role)
 	}
 	return a.keepNames(f.data, names)
 }
@@ -350,7 +350,7 @@ func (a *app) listThresholds(roster *chain.Roster) error {
 			}
 		}
 		if need := roster.Need(role); need > 1 || role == chain.RoleEraser && n > 0 {
-			if _, err := fmt.Fprintf(a.out, "role %s: %d of %s have to sign\n", role, need, plural(uint64(n), "key")); err != nil {
+			if _, err := fmt.Fprintf(a.out, "role %s: %d of %s have to sign\n", role, need, show.Count(n, "key")); err != nil {
 				return err
 			}
 		}

@@ -13,6 +13,7 @@ import (
 	"annals/cmd/annals/internal/durable"
 	"annals/cmd/annals/internal/keys"
 	"annals/cmd/annals/internal/proposal"
+	"annals/cmd/annals/internal/show"
 	"annals/ledger/chain"
 
 	"github.com/spf13/cobra"
@@ -97,7 +98,7 @@ func (a *app) propose(ctx context.Context, c *client.Client, f *proposeFlags, to
 	a.shows(p)
 	t := p.Tally(roster)
 	_, err = fmt.Fprintf(a.out, "needs    %d of %s of the role %s\nwrote    %s: each signs it with `annals sign %s --key KEY`, and `annals submit %s` publishes it\n",
-		t.Need, plural(uint64(len(t.Missing)), "key"), t.Role, f.file, f.file, f.file)
+		t.Need, show.Count(len(t.Missing), "key"), t.Role, f.file, f.file, f.file)
 	return err
 }
 

@@ -10,6 +10,7 @@ import (
 
 	"annals/cmd/annals/internal/client"
 	"annals/cmd/annals/internal/control"
+	"annals/cmd/annals/internal/show"
 	"annals/ledger/chain"
 
 	"github.com/spf13/cobra"
@@ -154,7 +155,7 @@ func (a *app) wouldGo(ctx context.Context, c *client.Client, f *retentionFlags, 
 	if err != nil {
 		return err
 	}
-	_, err = fmt.Fprintf(a.out, "would go %s%s now, what is held or has a closer rule left out\n", most, entries(s.Records+s.Conflicts+s.Rejections))
+	_, err = fmt.Fprintf(a.out, "would go %s%s now, what is held or has a closer rule left out\n", most, show.Count(s.Records+s.Conflicts+s.Rejections, "entry"))
 	return err
 }
 

@@ -16,6 +16,7 @@ import (
 	"annals/cmd/annals/internal/durable"
 	"annals/cmd/annals/internal/keys"
 	"annals/cmd/annals/internal/proposal"
+	"annals/cmd/annals/internal/show"
 	"annals/ledger/chain"
 
 	"github.com/spf13/cobra"
@@ -116,7 +117,7 @@ func (a *app) runSign(ctx context.Context, f *signFlags, file string, answers *b
 	if err := durable.Replace(file, append(b, '\n')); err != nil {
 		return err
 	}
-	_, err = fmt.Fprintf(a.out, "signed   by %s; %s in the file\n", p.Signatures[len(p.Signatures)-1].Who(), plural(uint64(len(p.Signatures)), "signature"))
+	_, err = fmt.Fprintf(a.out, "signed   by %s; %s in the file\n", p.Signatures[len(p.Signatures)-1].Who(), show.Count(len(p.Signatures), "signature"))
 	return err
 }
 
@@ -150,7 +151,7 @@ func (a *app) checkTold(ctx context.Context, address string, p *proposal.Proposa
 	}
 	fmt.Fprintf(a.out, "checked  the server at %s says the same of the workspace and of what is selected\n", address)
 	if later > 0 {
-		fmt.Fprintf(a.out, "later    %s came since, or was left out, and is not part of this\n", entries(later))
+		fmt.Fprintf(a.out, "later    %s came since, or was left out, and is not part of this\n", show.Count(later, "entry"))
 	}
 	return nil
 }
@@ -190,26 +191,24 @@ func confirmTold(ctx context.Context, c *client.Client, p *proposal.Proposal) (l
 	if err != nil {
 		return 0, err
 	}
-	now := map[uint64]bool{}
-	for i := range s.Parts {
-		for _, r := range s.Parts[i].Ranges {
-			for index := r[0]; index < r[1]; index++ {
-				now[index] = true
-			}
-		}
-	}
+	now := s.Ranges()
+	later = chain.Count(now)
 	for tag, ranges := range p.Selected() {
 		if tag != s.Tag {
 			return 0, fmt.Errorf("the workspace %q has the tag %s, and not %s", p.Told.Workspace, s.Tag, tag)
 		}
 		for index := range chain.Indexes(ranges) {
-			if !now[index] {
+			if !chain.Covers(now, index) {
 				return 0, fmt.Errorf("entry %d is not selected by %q: it is about something else, or was erased already", index, p.Told.Select)
 			}
-			delete(now, index)
+		}
+		if n := chain.Count(ranges); n <= later {
+			later -= n
+		} else {
+			return 0, fmt.Errorf("the statements select more than %q does: an entry is in two of them", p.Told.Select)
 		}
 	}
-	return uint64(len(now)), nil
+	return later, nil
 }
 
 // passphrase asks for a passphrase, or reads it from a file.

@@ -8,6 +8,7 @@ import (
 	"annals/cmd/annals/internal/client"
 	"annals/cmd/annals/internal/evidence"
 	"annals/cmd/annals/internal/proposal"
+	"annals/cmd/annals/internal/show"
 	"annals/cmd/annals/internal/succession"
 	"annals/internal/problem"
 	"annals/ledger/chain"
@@ -131,7 +132,7 @@ func (a *app) met(ctx context.Context, c *client.Client, p *proposal.Proposal) e
 		return err
 	}
 	if later > 0 {
-		_, err = fmt.Fprintf(a.out, "later    %s came since it was proposed, or was left out, and stays: propose that anew\n", entries(later))
+		_, err = fmt.Fprintf(a.out, "later    %s came since it was proposed, or was left out, and stays: propose that anew\n", show.Count(later, "entry"))
 	}
 	return err
 }

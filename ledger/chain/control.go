@@ -80,7 +80,7 @@ func (t ControlType) role() Role {
 	case ControlEpoch, ControlGap, ControlHold, ControlRelease, ControlCatalogue, ControlFold:
 		return RoleOperator
 	case ControlErase, ControlRetention:
-		return RoleEraser // or who stands in for it: see [Roster.judgeType]
+		return RoleEraser // or who stands in for it: see [Roster.Due]
 	}
 	return 0
 }

@@ -24,19 +24,3 @@ func Assemble(s Statement, private []byte, signatures ...Signature) []byte {
 	b = be32(b, len(private))
 	return append(b, private...)
 }
-
-// Verify reports whether a signature is the key's, an Ed25519 key that [CheckEd25519]
-// allows, over a message.
-func (k Key) Verify(message, signature []byte) bool { return k.verify(message, signature) }
-
-// Due returns the role whose keys sign statements of a type, and how many of them have
-// to. The role is 0 for a type that this version doesn't know.
-func (r *Roster) Due(t ControlType) (role Role, keys int) {
-	if role = t.role(); role == RoleEraser {
-		role = r.Eraser()
-	}
-	return role, r.need(role)
-}
-
-// Need returns how many keys of a role have to sign: 1 where nothing is said.
-func (r *Roster) Need(role Role) int { return r.need(role) }

@@ -36,12 +36,13 @@ func ParseEpochStart(body []byte) (EpochStart, error) {
 }
 
 // SealEpoch frames and signs an epoch's start as the body of a control message.
-// size and root are the ledger's at the end of the old stream.
-func SealEpoch(ledger Hash, control, size uint64, root Hash, e EpochStart, signers ...Signer) []byte {
+// size and root are the ledger's at the end of the old stream; words say why, are kept
+// beside the entry, and may be erased.
+func SealEpoch(ledger Hash, control, size uint64, root Hash, e EpochStart, words string, signers ...Signer) []byte {
 	return SealControl(Statement{
 		Ledger: ledger, Number: control, Type: ControlEpoch,
 		Size: size, Root: root, Body: e.Append(nil),
-	}, nil, signers...)
+	}, []byte(words), signers...)
 }
 
 // Epoch returns what a message says that would begin an epoch, judged by nobody;

@@ -3,7 +3,6 @@ package chain
 import (
 	"fmt"
 	"iter"
-	"math"
 	"strings"
 
 	"annals/activity"
@@ -46,9 +45,6 @@ func ParseEraseReason(name string) (EraseReason, error) {
 	return 0, fmt.Errorf("chain: no reason %q: use request, order, mistake, secret or contract", name)
 }
 
-// Range is a run of indexes [From, To).
-type Range struct{ From, To uint64 }
-
 // MaxSelected is how many entries one statement may select: what is destroyed is
 // checked first, and the fold waits for that.
 const MaxSelected = 1 << 16
@@ -74,55 +70,13 @@ type Erase struct {
 
 // Count returns how many entries the statement selects, their duplicates not
 // counted.
-func (e *Erase) Count() uint64 {
-	n := uint64(0)
-	for _, r := range e.Ranges {
-		n += r.To - r.From
-	}
-	return n
-}
+func (e *Erase) Count() uint64 { return Count(e.Ranges) }
 
 // Indexes yields the indexes that the statement selects, ascending.
 func (e *Erase) Indexes() iter.Seq[uint64] { return Indexes(e.Ranges) }
 
-// Indexes yields the indexes that ranges hold, in their order.
-func Indexes(ranges []Range) iter.Seq[uint64] {
-	return func(yield func(uint64) bool) {
-		for _, r := range ranges {
-			for index := r.From; index < r.To; index++ {
-				if !yield(index) {
-					return
-				}
-			}
-		}
-	}
-}
-
 // Covers reports whether the statement selects an index.
-func (e *Erase) Covers(index uint64) bool {
-	low, high := 0, len(e.Ranges)
-	for low < high {
-		if at := (low + high) / 2; e.Ranges[at].To <= index {
-			low = at + 1
-		} else {
-			high = at
-		}
-	}
-	return low < len(e.Ranges) && e.Ranges[low].From <= index
-}
-
-// Ranges returns the ranges of ascending indexes.
-func Ranges(indexes iter.Seq[uint64]) []Range {
-	var out []Range
-	for index := range indexes {
-		if n := len(out); n > 0 && out[n-1].To == index {
-			out[n-1].To++
-			continue
-		}
-		out = append(out, Range{index, index + 1})
-	}
-	return out
-}
+func (e *Erase) Covers(index uint64) bool { return Covers(e.Ranges, index) }
 
 // SelectionHash is what stands for selected entries: a hash over their indexes and
 // leaf hashes, in ascending order. leaf is called once for each.
@@ -151,21 +105,6 @@ func (e *Erase) Append(dst []byte) []byte {
 	dst = append(dst, e.Selection[:]...)
 	dst = append(dst, e.Leaves[:]...)
 	return AppendRanges(dst, e.Ranges)
-}
-
-// AppendRanges appends ranges as a statement holds them: their count, and of each
-// how many indexes lie before it since the one before ended, less one (of the
-// first: all), and how many it has, less one. So whatever parses is sorted, and has
-// one form.
-func AppendRanges(dst []byte, ranges []Range) []byte {
-	dst = uvarint(dst, uint64(len(ranges)))
-	after := uint64(0) // the least that the next range may begin with
-	for _, r := range ranges {
-		dst = uvarint(dst, r.From-after)
-		dst = uvarint(dst, r.To-r.From-1)
-		after = r.To + 1
-	}
-	return dst
 }
 
 // ParseErase parses exactly what [Erase.Append] prints of an erasure that keeps its
@@ -205,28 +144,6 @@ func parseSelecting(what string, body []byte) (Erase, error) {
 		return e, malformed("%s: it selects nothing", what)
 	}
 	return e, nil
-}
-
-// ranges reads what [AppendRanges] printed, up to [MaxSelected] entries.
-func (c *cursor) ranges() (ranges []Range) {
-	after, total := uint64(0), uint64(0)
-	for n := c.uvarint(); n > 0 && !c.bad; n-- {
-		skip, more := c.uvarint(), c.uvarint()
-		if more >= MaxSelected || skip > math.MaxUint64-after-more-2 {
-			c.bad = true
-			return ranges
-		}
-		r := Range{after + skip, after + skip + more + 1}
-		if total += more + 1; total > MaxSelected {
-			c.bad = true
-		}
-		ranges = append(ranges, r)
-		after = r.To + 1
-		if after == 0 {
-			c.bad = true
-		}
-	}
-	return ranges
 }
 
 // SealErase frames and signs an erasure as the body of a control message. size and

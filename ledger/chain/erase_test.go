@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
-	"slices"
 	"testing"
 
 	"annals/ledger/chain"
@@ -233,31 +232,6 @@ func TestEraseNeedsToKnow(t *testing.T) {
 			t.Errorf("%d entries, %v", len(r.Entries), err)
 		}
 		known.Selected = map[uint64]chain.Selected{2: l.Entries[2].Entry.Selected(l.Entries[2].Leaf)}
-	}
-}
-
-// TestRanges: ranges say which indexes they hold, whatever the indexes are.
-func TestRanges(t *testing.T) {
-	for mask := range 1 << 9 {
-		var want []uint64
-		for i := range uint64(9) {
-			if mask&(1<<i) != 0 {
-				want = append(want, i)
-			}
-		}
-		e := chain.Erase{Role: chain.RoleEraser, Reason: 1, Rule: chain.NoRef, Parts: 1, Ranges: chain.Ranges(slices.Values(want))}
-		parsed, err := chain.ParseErase(e.Append(nil))
-		if (err == nil) != (mask > 0) {
-			t.Fatalf("%b: %v", mask, err)
-		}
-		if got := slices.Collect(parsed.Indexes()); !slices.Equal(got, want) || parsed.Count() != uint64(len(want)) {
-			t.Errorf("%b: %v", mask, got)
-		}
-		for i := range uint64(11) {
-			if parsed.Covers(i) != slices.Contains(want, i) {
-				t.Errorf("%b: covers %d: %v", mask, i, parsed.Covers(i))
-			}
-		}
 	}
 }
 

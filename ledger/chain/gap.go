@@ -59,12 +59,13 @@ func ParseGapNotice(body []byte) (GapNotice, error) {
 }
 
 // SealGap frames and signs a gap notice as the body of a control message. size and
-// root are the ledger's at the hole.
-func SealGap(ledger Hash, control, size uint64, root Hash, g GapNotice, signers ...Signer) []byte {
+// root are the ledger's at the hole; words say why, are kept beside the entry, and may be
+// erased.
+func SealGap(ledger Hash, control, size uint64, root Hash, g GapNotice, words string, signers ...Signer) []byte {
 	return SealControl(Statement{
 		Ledger: ledger, Number: control, Type: ControlGap,
 		Size: size, Root: root, Body: g.Append(nil),
-	}, nil, signers...)
+	}, []byte(words), signers...)
 }
 
 // Gap returns what a message says that would admit a gap, judged by nobody; ok is

@@ -70,10 +70,7 @@ func ParseHold(body []byte) (Hold, error) {
 
 // Covers reports whether the hold covers an entry under a tag.
 func (h *Hold) Covers(tag Hash, index uint64) bool {
-	if h.Workspace != tag {
-		return false
-	}
-	return h.Ranges == nil || (&Erase{Ranges: h.Ranges}).Covers(index)
+	return h.Workspace == tag && (h.Ranges == nil || Covers(h.Ranges, index))
 }
 
 // SealHold frames and signs a hold as the body of a control message. size and root are
@@ -178,26 +175,11 @@ func (s *State) held(tag Hash, ranges []Range, known *Known) error {
 		if !told {
 			return fmt.Errorf("%w: what the hold in entry %d covers", ErrUnknown, by.At)
 		}
-		if index, ok := Common(h.Ranges, ranges); ok {
-			return refused(CodeHeld, "hold %d, in entry %d, keeps entry %d", by.Number, by.At, index)
+		for kept := range Shared(h.Ranges, ranges) {
+			return refused(CodeHeld, "hold %d, in entry %d, keeps entry %d", by.Number, by.At, kept.From)
 		}
 	}
 	return nil
-}
-
-// Common returns the first index that two ascending lists of ranges share.
-func Common(a, b []Range) (index uint64, ok bool) {
-	for len(a) > 0 && len(b) > 0 {
-		if from := max(a[0].From, b[0].From); from < min(a[0].To, b[0].To) {
-			return from, true
-		}
-		if a[0].To <= b[0].To {
-			a = a[1:]
-		} else {
-			b = b[1:]
-		}
-	}
-	return 0, false
 }
 
 func (hs Holds) append(dst []byte) []byte {

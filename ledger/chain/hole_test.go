@@ -198,7 +198,7 @@ func TestGapNoticeThatFails(t *testing.T) {
 	}
 	s.Control = l.State.Control
 	for _, other := range []chain.GapNotice{{First: 4, Last: 4}, {First: 4, Last: 6}, {First: 5, Last: 5}, {Epoch: 1, First: 4, Last: 5}} {
-		s.Publish("annals.control.gap", string(chain.SealGap(s.ID, s.Control, 3, root, other, s.Operator)))
+		s.Publish("annals.control.gap", string(chain.SealGap(s.ID, s.Control, 3, root, other, "", s.Operator)))
 		if got := next(t, l, s); got != "rejection 0/1 control_body" || len(l.State.Gaps()) != 1 {
 			t.Errorf("a notice of %+v: %s, open gaps %v", other, got, l.State.Gaps())
 		}
@@ -210,7 +210,7 @@ func TestGapNoticeThatFails(t *testing.T) {
 		t.Errorf("%s, open gaps %v", got, l.State.Gaps())
 	}
 	n := chain.GapNotice{First: 4, Last: 5}
-	body := chain.SealGap(s.ID, s.Control, 3, root, n, s.Operator)
+	body := chain.SealGap(s.ID, s.Control, 3, root, n, "", s.Operator)
 	if err := chain.CheckControl(&l.State, body); err != nil {
 		t.Errorf("another notice: %v", err)
 	}
@@ -275,7 +275,7 @@ func TestFirstNoticeFillsTheHole(t *testing.T) {
 	s, l := atHole(t)
 	root, _ := l.At(3)
 	stranger := chaintest.Signer("stranger")
-	s.Publish("annals.control.gap", string(chain.SealGap(s.ID, s.Control, 3, root, chain.GapNotice{First: 4, Last: 5}, stranger)))
+	s.Publish("annals.control.gap", string(chain.SealGap(s.ID, s.Control, 3, root, chain.GapNotice{First: 4, Last: 5}, "", stranger)))
 	s.Gap(3, root, 4, 4) // 8: of the first message alone
 	s.Control--
 	s.Gap(3, root, 4, 5) // 9

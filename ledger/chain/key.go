@@ -76,9 +76,10 @@ func (k Key) ID() Hash {
 // signsControl reports whether the key can sign control statements.
 func (k *Key) signsControl() bool { return k.Algorithm == AlgorithmEd25519 }
 
-// verify checks a signature of the key's, an Ed25519 key, over a statement.
-func (k *Key) verify(statement, signature []byte) bool {
-	return k.signsControl() && verifyEd25519(k.Public, statement, signature)
+// Verify reports whether a signature is the key's, an Ed25519 key that [CheckEd25519]
+// allows, over a message.
+func (k *Key) Verify(message, signature []byte) bool {
+	return k.signsControl() && verifyEd25519(k.Public, message, signature)
 }
 
 // Append appends the key's bytes to dst, as the genesis and changes of keys hold

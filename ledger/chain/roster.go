@@ -62,8 +62,8 @@ func (r *Roster) named(id Hash) bool {
 	return slices.ContainsFunc(r.spans, func(span KeySpan) bool { return span.ID() == id })
 }
 
-// need returns how many keys must sign what a role signs: 1 where nothing is said.
-func (r *Roster) need(role Role) int {
+// Need returns how many keys have to sign what a role signs: 1 where nothing is said.
+func (r *Roster) Need(role Role) int {
 	for _, t := range r.thresholds {
 		if t.Role == role {
 			return max(1, int(t.Keys))
@@ -97,12 +97,18 @@ func (r *Roster) Judge(c *Control) error {
 	return r.judgeRotation(&change, c.signatures)
 }
 
-// judgeType is judge, for the role that signs statements of a type.
-func (r *Roster) judgeType(statement []byte, signatures []signature, t ControlType) error {
-	role := t.role()
-	if role == RoleEraser {
+// Due returns the role whose keys sign statements of a type, and how many of them have
+// to. The role is 0 for a type that this version doesn't know.
+func (r *Roster) Due(t ControlType) (role Role, keys int) {
+	if role = t.role(); role == RoleEraser {
 		role = r.Eraser()
 	}
+	return role, r.Need(role)
+}
+
+// judgeType is judge, for the role that signs statements of a type.
+func (r *Roster) judgeType(statement []byte, signatures []signature, t ControlType) error {
+	role, _ := r.Due(t)
 	return r.judge(statement, signatures, role)
 }
 
@@ -116,14 +122,14 @@ func (r *Roster) judge(statement []byte, signatures []signature, role Role) erro
 		if !known {
 			return fmt.Errorf("%w: %s", ErrUnknownKey, s.key)
 		}
-		if !key.verify(statement, s.bytes) {
+		if !key.Verify(statement, s.bytes) {
 			return fmt.Errorf("%w: that of key %s", ErrSignature, s.key)
 		}
 		if role == 0 || key.Roles&role != 0 {
 			signed[s.key] = true
 		}
 	}
-	if need := r.need(role); len(signed) < need {
+	if need := r.Need(role); len(signed) < need {
 		return fmt.Errorf("%w: %d of %d", ErrRole, len(signed), need)
 	}
 	return nil
@@ -175,7 +181,7 @@ func (r *Roster) Apply(index uint64, c *KeyChange) (*Roster, error) {
 	}
 	for bit, holders := range next.holders() {
 		role := Role(1) << bit
-		if need := next.need(role); max(holders, had[bit]) > 0 && holders < need {
+		if need := next.Need(role); max(holders, had[bit]) > 0 && holders < need {
 			return nil, malformed("change of keys: it leaves %d keys in role %s, which needs %d", holders, role, need)
 		}
 	}

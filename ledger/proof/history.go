@@ -216,6 +216,15 @@ func (h *KeyHistory) retired(ring *Keyring, checkpoint Checkpoint) ([]Checkpoint
 	return out, nil
 }
 
+// Listed are hashes as a history lists them, in inclusion and consistency proofs.
+func Listed(hashes []chain.Hash) [][]byte {
+	out := make([][]byte, len(hashes))
+	for i := range hashes {
+		out[i] = hashes[i][:]
+	}
+	return out
+}
+
 func toHashes(list [][]byte) ([]chain.Hash, error) {
 	out := make([]chain.Hash, len(list))
 	for i, b := range list {

@@ -28,7 +28,10 @@ func (h *standing) keeps(ranges []chain.Range) (index uint64, ok bool) {
 	if h.Whole {
 		return ranges[0].From, true
 	}
-	return chain.Common(h.hold.Ranges, ranges)
+	for kept := range chain.Shared(h.hold.Ranges, ranges) {
+		return kept.From, true
+	}
+	return 0, false
 }
 
 // at is the law at an entry.

@@ -18,7 +18,7 @@ const (
 	Object  Field = "object"  // the object or a linked one: see [Ref]
 	Linked  Field = "linked"  // a linked object: see [Ref]
 	Type    Field = "type"    // app.renamed, or app.* for all that begin so
-	Group   Field = "group"   // a group of the activity catalogue
+	Group   Field = "group"   // a group of the activity catalogue, or of the workspace's own
 	Source  Field = "source"  // as the record says
 	Outcome Field = "outcome" // as the record says
 	Session Field = "session" // context.session_id

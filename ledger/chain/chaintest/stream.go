@@ -141,7 +141,7 @@ func (s *Stream) Begin(size uint64, root chain.Hash, first uint64) {
 	s.Epoch++
 	e := chain.EpochStart{Epoch: s.Epoch, Last: s.Next - 1, First: first, Stream: fmt.Sprint("ANNALS_", s.Epoch), Created: s.Now}
 	s.Next = first
-	s.publish(chain.ControlEpoch.Subject(), chain.SealEpoch(s.ID, s.Control, size, root, e, s.Operator), nil)
+	s.publish(chain.ControlEpoch.Subject(), chain.SealEpoch(s.ID, s.Control, size, root, e, "", s.Operator), nil)
 	s.Control++
 }
 
@@ -149,7 +149,7 @@ func (s *Stream) Begin(size uint64, root chain.Hash, first uint64) {
 // ledger's at the hole.
 func (s *Stream) Gap(size uint64, root chain.Hash, first, last uint64) {
 	n := chain.GapNotice{Epoch: s.Epoch, First: first, Last: last}
-	s.publish(chain.ControlGap.Subject(), chain.SealGap(s.ID, s.Control, size, root, n, s.Operator), nil)
+	s.publish(chain.ControlGap.Subject(), chain.SealGap(s.ID, s.Control, size, root, n, "", s.Operator), nil)
 	s.Control++
 }
 

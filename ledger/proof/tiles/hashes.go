@@ -59,7 +59,7 @@ func (t *Tree) Begins(ctx context.Context, earlier proof.Checkpoint) error {
 // first. Nothing is proven by it if the tiles aren't the checkpoint's.
 func (t *Tree) Inclusion(ctx context.Context, index uint64) ([]chain.Hash, error) {
 	p, err := tlog.ProveRecord(int64(t.checkpoint.Size), int64(index), t.reader(ctx))
-	return hashes(p), err
+	return Hashes(p), err
 }
 
 // Consistency proves that the tree begins with that of an earlier size (RFC 6962,
@@ -69,10 +69,11 @@ func (t *Tree) Consistency(ctx context.Context, from uint64) ([]chain.Hash, erro
 		return nil, nil
 	}
 	p, err := tlog.ProveTree(int64(t.checkpoint.Size), int64(from), t.reader(ctx))
-	return hashes(p), err
+	return Hashes(p), err
 }
 
-func hashes(p []tlog.Hash) []chain.Hash {
+// Hashes are tlog's, of a proof, as the ledger has them.
+func Hashes(p []tlog.Hash) []chain.Hash {
 	out := make([]chain.Hash, len(p))
 	for i, h := range p {
 		out[i] = chain.Hash(h)
@@ -82,11 +83,16 @@ func hashes(p []tlog.Hash) []chain.Hash {
 
 // reader reads nodes of any level.
 func (t *Tree) reader(ctx context.Context) tlog.HashReader {
+	return Reader(func(level int, n uint64) (tlog.Hash, error) { return t.hash(ctx, level, n) })
+}
+
+// Reader reads tlog's nodes one by one.
+func Reader(node func(level int, n uint64) (tlog.Hash, error)) tlog.HashReader {
 	return tlog.HashReaderFunc(func(indexes []int64) ([]tlog.Hash, error) {
 		out := make([]tlog.Hash, len(indexes))
 		for i, at := range indexes {
 			level, n := tlog.SplitStoredHashIndex(at)
-			h, err := t.hash(ctx, level, uint64(n))
+			h, err := node(level, uint64(n))
 			if err != nil {
 				return nil, err
 			}
@@ -94,6 +100,17 @@ func (t *Tree) reader(ctx context.Context) tlog.HashReader {
 		}
 		return out, nil
 	})
+}
+
+// Above returns the node above a row of complete ones, as many as a power of two. It
+// writes over the row.
+func Above(row []tlog.Hash) tlog.Hash {
+	for ; len(row) > 1; row = row[:len(row)/2] {
+		for i := range len(row) / 2 {
+			row[i] = tlog.NodeHash(row[2*i], row[2*i+1])
+		}
+	}
+	return row[0]
 }
 
 // hash is a complete node of any level, from the hashes of the level below it that
@@ -111,11 +128,5 @@ func (t *Tree) hash(ctx context.Context, level int, n uint64) (tlog.Hash, error)
 	if uint64(len(hashes)) != span {
 		return tlog.Hash{}, fmt.Errorf("proof/tiles: node (%d, %d): %w", level, n, ErrAbsent)
 	}
-	for len(hashes) > 1 {
-		for i := range len(hashes) / 2 {
-			hashes[i] = tlog.NodeHash(hashes[2*i], hashes[2*i+1])
-		}
-		hashes = hashes[:len(hashes)/2]
-	}
-	return hashes[0], nil
+	return Above(hashes), nil
 }

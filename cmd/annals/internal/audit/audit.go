@@ -54,8 +54,9 @@ func (o *Options) options() proof.Options {
 	return po
 }
 
-// Run audits a folder's ledger, with the signed heads beside it. Where the evidence is clean it reads the tables beside it too:
-// an error beside a clean report says that one of them is damaged.
+// Run audits a folder's ledger, with the signed heads beside it. Where the evidence is
+// clean it reads the tables beside it too: an error beside a clean report says that one of
+// them is damaged.
 func Run(ctx context.Context, src *ledger.Source, o Options) (Result, error) {
 	head, err := src.Head(ctx)
 	if err != nil {

@@ -52,13 +52,13 @@ func Read(name string, text []byte) (*File, error) {
 	return f, nil
 }
 
-// Over lays the file over a catalogue, and prints what comes of it as a document. A fault
-// of the file's has its place there.
-func (f *File) Over(lower *activity.Overlay) (*activity.Overlay, []byte, error) {
+// Over lays the file over a catalogue, and holds what comes of it to what is published. A
+// fault of the file's has its place there.
+func (f *File) Over(lower *activity.Overlay) (*activity.Overlay, error) {
 	whole := Over(lower, f.Overlay)
-	document, err := Print(whole)
+	_, err := activity.Catalogue().With(whole)
 	if err == nil {
-		return whole, document, nil
+		return whole, nil
 	}
 	// By itself, with the groups that it may lean on, the file has its faults at their
 	// places.
@@ -69,9 +69,9 @@ func (f *File) Over(lower *activity.Overlay) (*activity.Overlay, []byte, error) 
 		}
 	}
 	if _, fault := activity.Catalogue().With(&alone); fault != nil {
-		return nil, nil, f.fault(fault)
+		return nil, f.fault(fault)
 	}
-	return nil, nil, err
+	return nil, err
 }
 
 // Print holds a catalogue to what is published, and prints it as a document.

@@ -53,7 +53,11 @@ func TestBothForms(t *testing.T) {
 		b, _ := json.Marshal(j.Overlay)
 		t.Errorf("%s\nand\n%s", a, b)
 	}
-	_, document, err := y.Over(&activity.Overlay{})
+	whole, err := y.Over(&activity.Overlay{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	document, err := Print(whole)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -87,14 +91,14 @@ func TestFaultsHavePlaces(t *testing.T) {
 	} {
 		f, err := Read("file", []byte(c.text))
 		if err == nil {
-			_, _, err = f.Over(lower)
+			_, err = f.Over(lower)
 		}
 		if err == nil || !strings.HasPrefix(err.Error(), c.place) || !strings.Contains(err.Error(), c.why) {
 			t.Errorf("%q: %v, want %q at %s", c.text, err, c.why, c.place)
 		}
 	}
 	// What leans on a group that is there already is right.
-	if _, _, err := read(t, "types:\n  - {slug: x, label: X, sentence: '{actor}', group: deals}\n").Over(lower); err != nil {
+	if _, err := read(t, "types:\n  - {slug: x, label: X, sentence: '{actor}', group: deals}\n").Over(lower); err != nil {
 		t.Error(err)
 	}
 }
@@ -102,7 +106,7 @@ func TestFaultsHavePlaces(t *testing.T) {
 // TestOver lays catalogues over each other and takes things out again.
 func TestOver(t *testing.T) {
 	lower := read(t, `{"types":[{"slug":"a","label":"A","sentence":"{actor}"},{"slug":"b","label":"B","sentence":"{actor}"}],"reasons":[{"code":"r","label":"R"}]}`).Overlay
-	whole, _, err := read(t, `{"strict":true,"types":[{"slug":"c","label":"C","sentence":"{actor}"},{"slug":"a","label":"A2","sentence":"{actor}"},{"slug":"app.renamed","label":"N"}]}`).Over(lower)
+	whole, err := read(t, `{"strict":true,"types":[{"slug":"c","label":"C","sentence":"{actor}"},{"slug":"a","label":"A2","sentence":"{actor}"},{"slug":"app.renamed","label":"N"}]}`).Over(lower)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -11,6 +11,8 @@ import (
 	"context"
 
 	"annals/query/client"
+
+	"github.com/go-json-experiment/json"
 )
 
 // What readers and commands share.
@@ -32,6 +34,27 @@ func New(base string, o Options) (*Client, error) {
 		return nil, err
 	}
 	return &Client{c}, nil
+}
+
+// done asks for something to be done, with a body of JSON or none, and reads the answer
+// of the status that says it was. Any other is the server's refusal, a [Problem].
+func done[T any](ctx context.Context, c *Client, method, path string, body []byte, status int) (*T, error) {
+	var header []string
+	if body != nil {
+		header = []string{"Content-Type", "application/json"}
+	}
+	a, err := c.Do(ctx, method, path, body, header...)
+	switch {
+	case err != nil:
+		return nil, err
+	case a.Status != status:
+		return nil, a.Problem()
+	}
+	out := new(T)
+	if err := json.Unmarshal(a.Body, out); err != nil {
+		return nil, client.Foreign(err)
+	}
+	return out, nil
 }
 
 // Ready returns nil when the server reads and records.

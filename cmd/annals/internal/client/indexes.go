@@ -3,10 +3,6 @@ package client
 import (
 	"context"
 	"net/http"
-
-	"annals/query/client"
-
-	"github.com/go-json-experiment/json"
 )
 
 // Indexes is how far a server's indexes are.
@@ -26,15 +22,11 @@ type Indexes struct {
 
 // Indexes asks how far the indexes are.
 func (c *Client) Indexes(ctx context.Context) (*Indexes, error) {
-	a, err := c.Get(ctx, "/v1/ledger", nil, "")
+	l, err := done[struct {
+		Indexes Indexes `json:"indexes"`
+	}](ctx, c, http.MethodGet, "/v1/ledger", nil, http.StatusOK)
 	if err != nil {
 		return nil, err
-	}
-	var l struct {
-		Indexes Indexes `json:"indexes"`
-	}
-	if err := json.Unmarshal(a.Body, &l); err != nil {
-		return nil, client.Foreign(err)
 	}
 	return &l.Indexes, nil
 }
@@ -42,16 +34,5 @@ func (c *Client) Indexes(ctx context.Context) (*Indexes, error) {
 // Rebuild lets the server begin to rebuild its indexes, and returns how far they
 // are.
 func (c *Client) Rebuild(ctx context.Context) (*Indexes, error) {
-	a, err := c.Do(ctx, http.MethodPost, "/v1/indexes/rebuild", nil)
-	if err != nil {
-		return nil, err
-	}
-	if a.Status != http.StatusAccepted {
-		return nil, a.Problem()
-	}
-	begun := new(Indexes)
-	if err := json.Unmarshal(a.Body, begun); err != nil {
-		return nil, client.Foreign(err)
-	}
-	return begun, nil
+	return done[Indexes](ctx, c, http.MethodPost, "/v1/indexes/rebuild", nil, http.StatusAccepted)
 }

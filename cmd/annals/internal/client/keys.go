@@ -6,8 +6,6 @@ import (
 	"net/url"
 	"time"
 
-	"annals/query/client"
-
 	"github.com/go-json-experiment/json"
 )
 
@@ -48,31 +46,16 @@ func (c *Client) MintKey(ctx context.Context, q *KeyRequest) (*Minted, error) {
 	if err != nil {
 		return nil, err
 	}
-	a, err := c.Do(ctx, http.MethodPost, keysPath, body, "Content-Type", "application/json")
-	if err != nil {
-		return nil, err
-	}
-	if a.Status != http.StatusCreated {
-		return nil, a.Problem()
-	}
-	m := new(Minted)
-	if err := json.Unmarshal(a.Body, m); err != nil {
-		return nil, client.Foreign(err)
-	}
-	return m, nil
+	return done[Minted](ctx, c, http.MethodPost, keysPath, body, http.StatusCreated)
 }
 
 // Keys asks for the API keys that the token administers.
 func (c *Client) Keys(ctx context.Context) ([]Key, error) {
-	a, err := c.Get(ctx, keysPath, nil, "")
+	list, err := done[struct {
+		Keys []Key `json:"keys"`
+	}](ctx, c, http.MethodGet, keysPath, nil, http.StatusOK)
 	if err != nil {
 		return nil, err
-	}
-	var list struct {
-		Keys []Key `json:"keys"`
-	}
-	if err := json.Unmarshal(a.Body, &list); err != nil {
-		return nil, client.Foreign(err)
 	}
 	return list.Keys, nil
 }

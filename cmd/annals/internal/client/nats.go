@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
 	"time"
 
 	"annals/cmd/annals/internal/natscontext"
@@ -50,30 +51,29 @@ func (c *OverNATS) Close() { c.nc.Close() }
 
 // Publish records lines: see [Recorder]. They go in as many requests as they need, one
 // after the other, so that the ledger has them in their order.
-func (c *OverNATS) Publish(ctx context.Context, workspace string, lines [][]byte, again bool) (all []Outcome, err error) {
+func (c *OverNATS) Publish(ctx context.Context, workspace string, lines [][]byte, again bool) (all []Outcome, _ error) {
 	for rest := lines; len(rest) > 0; {
-		if err == nil {
-			n, size := 0, 0
-			for n < len(rest) && n < door.MaxRequested {
-				if size += len(rest[n]) + 1; n > 0 && (size > c.most || several(rest[n]) || several(rest[n-1])) {
-					break
-				}
-				n++
-			}
-			var got []Outcome
-			got, err = persist(ctx, n, again, func() ([]Outcome, error) { return c.request(ctx, workspace, rest[:n]) })
-			if got == nil {
-				got = make([]Outcome, n)
-				for i := range got {
-					got[i].Status = "unknown"
-				}
-			}
-			all, rest = append(all, got...), rest[n:]
-			continue
+		n := c.fit(rest)
+		got, err := persist(ctx, n, again, func() ([]Outcome, error) { return c.request(ctx, workspace, rest[:n]) })
+		if got == nil {
+			got = slices.Repeat([]Outcome{{Status: "unknown"}}, n)
 		}
-		all, rest = append(all, Outcome{Status: Unsent}), rest[1:]
+		all, rest = append(all, got...), rest[n:]
+		if err != nil {
+			return append(all, slices.Repeat([]Outcome{{Status: Unsent}}, len(rest))...), err
+		}
 	}
-	return all, err
+	return all, nil
+}
+
+// fit returns how many of the lines go into one request: at least one.
+func (c *OverNATS) fit(lines [][]byte) (n int) {
+	for size := 0; n < len(lines) && n < door.MaxRequested; n++ {
+		if size += len(lines[n]) + 1; n > 0 && (size > c.most || several(lines[n]) || several(lines[n-1])) {
+			break
+		}
+	}
+	return n
 }
 
 // several reports whether a record was written over several lines: then it is asked for

@@ -29,6 +29,11 @@ type Outcome struct {
 	Detail    string  `json:"detail"`
 }
 
+// items are what an answer says of records, one after the other.
+type items struct {
+	Items []Outcome `json:"items"`
+}
+
 // Unsent is the status of a record that has surely reached no stream: nobody was
 // there to send it to, or the server said that it stored nothing.
 const Unsent = "unsent"
@@ -84,7 +89,7 @@ func persist(ctx context.Context, n int, again bool, send func() ([]Outcome, err
 // together makes one body of records: a line each, or an array where one has line feeds
 // of its own, which are kept.
 func together(lines [][]byte) (body []byte, media string) {
-	if !slices.ContainsFunc(lines, func(l []byte) bool { return bytes.IndexByte(l, '\n') >= 0 }) {
+	if !slices.ContainsFunc(lines, several) {
 		return append(bytes.Join(lines, []byte{'\n'}), '\n'), "application/x-ndjson"
 	}
 	body = append([]byte{'['}, bytes.Join(lines, []byte{','})...)
@@ -110,9 +115,7 @@ func passing(err error) bool {
 // outcomes reads the answer to n lines.
 func outcomes(a *client.Answer, n int) ([]Outcome, error) {
 	// A problem may have items too: what became of each as far as it is known.
-	var told struct {
-		Items []Outcome `json:"items"`
-	}
+	var told items
 	unread := json.Unmarshal(a.Body, &told)
 	switch {
 	case a.Status == http.StatusOK && unread != nil:

@@ -8,10 +8,7 @@ import (
 // and may be erased.
 func SealGap(at *Standing, hole *Hole, why string, signers ...chain.Signer) []byte {
 	notice := chain.GapNotice{Epoch: hole.Epoch, First: hole.First, Last: hole.Last}
-	return chain.SealControl(chain.Statement{
-		Ledger: at.Ledger, Number: at.Control, Type: chain.ControlGap,
-		Size: hole.Size, Root: hole.Root, Body: notice.Append(nil),
-	}, []byte(why), signers...)
+	return chain.SealGap(at.Ledger, at.Control, hole.Size, hole.Root, notice, why, signers...)
 }
 
 // Part returns one of a selection's statements; part counts from 0.
@@ -19,9 +16,7 @@ func (s *Selection) Part(part int, reason chain.EraseReason) (chain.Erase, error
 	e := chain.Erase{
 		Reason: reason, Rule: chain.NoRef, Workspace: s.Tag, Part: uint16(part), Parts: uint16(len(s.Parts)),
 		Selection: s.Selection, Leaves: s.Parts[part].Leaves,
-	}
-	for _, r := range s.Parts[part].Ranges {
-		e.Ranges = append(e.Ranges, chain.Range{From: r[0], To: r[1]})
+		Ranges: s.Parts[part].Ranges(),
 	}
 	var err error
 	e.Role, err = chain.ParseRole(s.Role)

@@ -23,10 +23,22 @@ type Selection struct {
 	Controls   uint64     `json:"controls"`
 	Duplicates uint64     `json:"duplicates"`
 	Selection  chain.Hash `json:"selection"`
-	Parts      []struct {
-		Ranges [][2]uint64 `json:"ranges"`
-		Leaves chain.Hash  `json:"leaves"`
-	} `json:"parts"`
+	Parts      []Part     `json:"parts"`
+}
+
+// Part is what one statement selects.
+type Part struct {
+	Runs   [][2]uint64 `json:"ranges"`
+	Leaves chain.Hash  `json:"leaves"`
+}
+
+// Ranges are the part's.
+func (p *Part) Ranges() []chain.Range {
+	out := make([]chain.Range, len(p.Runs))
+	for i, r := range p.Runs {
+		out[i] = chain.Range{From: r[0], To: r[1]}
+	}
+	return out
 }
 
 // Select asks a server what an erasure in a workspace would take; question is
@@ -38,9 +50,7 @@ func Select(ctx context.Context, c *client.Client, workspace string, question ur
 // Ranges are those of all parts.
 func (s *Selection) Ranges() (out []chain.Range) {
 	for i := range s.Parts {
-		for _, r := range s.Parts[i].Ranges {
-			out = append(out, chain.Range{From: r[0], To: r[1]})
-		}
+		out = append(out, s.Parts[i].Ranges()...)
 	}
 	return out
 }

@@ -140,24 +140,13 @@ func (o *Options) begins(ctx context.Context, with *proof.Checkpoint) error {
 
 // nodes reads nodes of any level from the tiles that hold them or those below.
 func (o *Options) nodes(ctx context.Context) tlog.HashReader {
-	return tlog.HashReaderFunc(func(indexes []int64) ([]tlog.Hash, error) {
-		out := make([]tlog.Hash, len(indexes))
-		for i, at := range indexes {
-			h, err := o.node(ctx, at)
-			if err != nil {
-				return nil, err
-			}
-			out[i] = h
-		}
-		return out, nil
-	})
+	return tiles.Reader(func(level int, n uint64) (tlog.Hash, error) { return o.node(ctx, level, n) })
 }
 
-func (o *Options) node(ctx context.Context, at int64) (tlog.Hash, error) {
-	level, n := tlog.SplitStoredHashIndex(at)
+func (o *Options) node(ctx context.Context, level int, n uint64) (tlog.Hash, error) {
 	below := level / tiles.Levels * tiles.Levels
 	span := 1 << (level - below)
-	first := uint64(n) * uint64(span)
+	first := n * uint64(span)
 	name := tiles.Name{Level: below, N: first / tiles.Width, Width: tiles.Wide(o.Checkpoint.Size, below, first/tiles.Width)}
 	b, err := o.Read(ctx, name)
 	if err != nil {
@@ -171,12 +160,7 @@ func (o *Options) node(ctx context.Context, at int64) (tlog.Hash, error) {
 	for i := range row {
 		row[i] = tlog.Hash(b[from+i*tlog.HashSize:])
 	}
-	for ; len(row) > 1; row = row[:len(row)/2] {
-		for i := range len(row) / 2 {
-			row[i] = tlog.NodeHash(row[2*i], row[2*i+1])
-		}
-	}
-	return row[0], nil
+	return tiles.Above(row), nil
 }
 
 // prune removes the partial files that nobody asks for any more. Those of the export

@@ -56,7 +56,7 @@ func (o *Options) history(ctx context.Context) ([]byte, error) {
 func entry(ctx context.Context, tree *tiles.Tree, raw []byte) (proof.KeyEntry, error) {
 	k := proof.KeyEntry{Index: binary.BigEndian.Uint64(raw[16:]), Entry: slices.Clone(raw)}
 	hashes, err := tree.Inclusion(ctx, k.Index)
-	k.Proof = listed(hashes)
+	k.Proof = proof.Listed(hashes)
 	return k, err
 }
 
@@ -79,15 +79,7 @@ func (o *Options) addRetired(ctx context.Context, h *proof.KeyHistory, tree *til
 			return err
 		}
 		h.Retired = append(h.Retired, string(c.Note))
-		h.Consistency = append(h.Consistency, listed(hashes))
+		h.Consistency = append(h.Consistency, proof.Listed(hashes))
 	}
 	return nil
-}
-
-func listed(hashes []chain.Hash) [][]byte {
-	out := make([][]byte, len(hashes))
-	for i, h := range hashes {
-		out[i] = h[:]
-	}
-	return out
 }

@@ -13,6 +13,7 @@ type Format struct {
 	suffixes []string // of the files that are taken out of a folder
 	mapped   bool     // it is read by a mapping
 	zoned    bool     // its times name no zone, and may be of another than UTC
+	labelled bool     // it may have the labels of a workspace's catalogue
 	read     func(*tape, *Mapping, *sink) error
 }
 
@@ -30,7 +31,7 @@ var formats = []Format{
 	{Name: "jsonl", About: "records of annals, a line each", suffixes: []string{".jsonl", ".ndjson"}, read: without(readNative)},
 	{Name: "ocsf", About: "events of the Open Cybersecurity Schema Framework, one after the other or in an array", suffixes: []string{".json", ".jsonl", ".ndjson"}, read: without(readOCSF)},
 	{Name: "user_activity", About: "rows of the deal platform's user activity, or answers of its endpoint (docs/faces.md)", suffixes: []string{".json", ".jsonl", ".ndjson"}, read: without(readUserActivity)},
-	{Name: "user_activity_log", About: "entries of the billing platform's user activity log, as its list answers them (docs/faces.md)", suffixes: []string{".json", ".jsonl", ".ndjson"}, zoned: true, read: without(readUserActivityLog)},
+	{Name: "user_activity_log", About: "entries of the billing platform's user activity log, as its list answers them (docs/faces.md)", suffixes: []string{".json", ".jsonl", ".ndjson"}, zoned: true, labelled: true, read: without(readUserActivityLog)},
 	{Name: "useractivities", About: "activities of the user-activities model, as they were posted or as their list answers them (docs/faces.md)", suffixes: []string{".json", ".jsonl", ".ndjson"}, read: without(readUserActivities)},
 }
 
@@ -54,6 +55,10 @@ func (f *Format) Mapped() bool { return f.mapped }
 
 // Zoned reports whether times of the format name no zone, so that one may be given.
 func (f *Format) Zoned() bool { return f.zoned }
+
+// Labelled reports whether files of the format may tell types by the labels of a
+// workspace's catalogue.
+func (f *Format) Labelled() bool { return f.labelled }
 
 // takes reports whether a file of a folder looks like one of the format, compressed or
 // not.

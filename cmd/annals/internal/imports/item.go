@@ -33,12 +33,13 @@ func refused(r *activity.Refusal) *Refusal {
 
 // The reasons of our own.
 const (
-	codeNotAnEvent  = "not_an_event"  // JSON, but nothing of the format
-	codeMissingTime = "missing_time"  // nobody can say when it happened
-	codeUnreadable  = "unreadable"    // what follows on a fault can't be told apart any more
-	codeInvalidRow  = "invalid_row"   // of a CSV file
-	codeInvalidCell = "invalid_cell"  // of such a row
-	codeTooLong     = "line_too_long" // so long that it can't be a record
+	codeNotAnEvent  = "not_an_event"    // JSON, but nothing of the format
+	codeAmbiguous   = "ambiguous_label" // several are called so
+	codeMissingTime = "missing_time"    // nobody can say when it happened
+	codeUnreadable  = "unreadable"      // what follows on a fault can't be told apart any more
+	codeInvalidRow  = "invalid_row"     // of a CSV file
+	codeInvalidCell = "invalid_cell"    // of such a row
+	codeTooLong     = "line_too_long"   // so long that it can't be a record
 )
 
 // sink takes what a format finds, makes records of it, and hands it on in the file's
@@ -46,6 +47,7 @@ const (
 type sink struct {
 	workspace string
 	zone      *time.Location // of times that name none; nil: UTC
+	labels    *Labels        // nil: none
 	put       func(*Item) error
 	seen      map[[sha256.Size]byte]int // of what has no id of its own: how often it came
 }

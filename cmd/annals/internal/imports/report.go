@@ -3,7 +3,6 @@ package imports
 import (
 	"fmt"
 	"io"
-	"strconv"
 	"strings"
 	"unicode/utf8"
 
@@ -110,13 +109,13 @@ func (s *Summary) Whole() bool { return s.Failed+s.Refused+s.Unknown+s.Unsent ==
 // Print prints the summary. report is where the rows are.
 func (s *Summary) Print(w io.Writer, report string) error {
 	var b strings.Builder
-	fmt.Fprintf(&b, "%s, %s: %d recorded, %s, %s, %d refused\n", several(s.Files, "file"), several(s.Records(), "record"), s.Recorded,
-		several(s.Duplicates, "duplicate"), several(s.Conflicts, "conflict"), s.Refused)
+	fmt.Fprintf(&b, "%s, %s: %d recorded, %s, %s, %d refused\n", show.Count(s.Files, "file"), show.Count(s.Records(), "record"), s.Recorded,
+		show.Count(s.Duplicates, "duplicate"), show.Count(s.Conflicts, "conflict"), s.Refused)
 	if s.Known > 0 {
-		fmt.Fprintf(&b, "%s imported before\n", several(s.Known, "file"))
+		fmt.Fprintf(&b, "%s imported before\n", show.Count(s.Known, "file"))
 	}
 	if s.PassedOver > 0 {
-		fmt.Fprintf(&b, "%s passed over: their names are not the format's\n", several(s.PassedOver, "file"))
+		fmt.Fprintf(&b, "%s passed over: their names are not the format's\n", show.Count(s.PassedOver, "file"))
 	}
 	for _, code := range s.reasonOrder {
 		r := s.reasons[code]
@@ -132,20 +131,13 @@ func (s *Summary) Print(w io.Writer, report string) error {
 		b.WriteString("import the same files again: what is there already becomes duplicates\n")
 	}
 	if s.Failed > 0 {
-		fmt.Fprintf(&b, "%s not read to the end\n", several(s.Failed, "file"))
+		fmt.Fprintf(&b, "%s not read to the end\n", show.Count(s.Failed, "file"))
 	}
 	if !s.Whole() || s.Conflicts+s.PassedOver > 0 {
 		fmt.Fprintf(&b, "each, with its place and its bytes, is in %s\n", report)
 	}
 	_, err := io.WriteString(w, b.String())
 	return err
-}
-
-func several(n int, what string) string {
-	if n != 1 {
-		what += "s"
-	}
-	return strconv.Itoa(n) + " " + what
 }
 
 // row writes a row of the report.

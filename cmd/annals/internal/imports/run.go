@@ -31,6 +31,7 @@ type Options struct {
 	Format    Format
 	Mapping   *Mapping
 	Zone      *time.Location // of times that name none, where the format has such; nil: UTC
+	Labels    *Labels        // that catalogues gave what is imported, where the format has such; nil: none
 	Report    io.Writer      // gets a [Row] a line
 	Progress  func(n int)    // told of bytes of files that were read; nil: nobody
 }
@@ -114,7 +115,7 @@ func (u *run) read(ctx context.Context, f File) (fault, fatal error) {
 	if err != nil {
 		return fmt.Errorf("%s: %w", f.Name, err), nil
 	}
-	sink := &sink{workspace: u.o.Workspace, zone: u.o.Zone, seen: map[[sha256.Size]byte]int{}, put: func(it *Item) error {
+	sink := &sink{workspace: u.o.Workspace, zone: u.o.Zone, labels: u.o.Labels, seen: map[[sha256.Size]byte]int{}, put: func(it *Item) error {
 		if err := u.take(ctx, it); err != nil {
 			return fatalError{err}
 		}
@@ -218,9 +219,13 @@ func importRecord(name string, c *Counts, o *Options) ([]byte, error) {
 		Refused int    `json:"refused"`
 		Mapping string `json:"mapping_sha256,omitzero"`
 		Zone    string `json:"zone,omitzero"`
-	}{o.Format.Name, c.SHA256, c.Bytes, c.Records(), c.Refused, "", ""}
+		Labels  string `json:"catalogue_sha256,omitzero"`
+	}{o.Format.Name, c.SHA256, c.Bytes, c.Records(), c.Refused, "", "", ""}
 	if o.Zone != nil {
 		data.Zone = o.Zone.String()
+	}
+	if o.Labels != nil {
+		data.Labels = o.Labels.digest
 	}
 	if o.Mapping != nil {
 		data.Mapping = o.Mapping.Digest

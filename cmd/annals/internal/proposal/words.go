@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"strings"
 
+	"annals/cmd/annals/internal/show"
 	"annals/ledger/chain"
 )
 
@@ -68,7 +69,7 @@ func Words(s *chain.Statement) (string, error) {
 			part = fmt.Sprintf(", part %d of %d", e.Part+1, e.Parts)
 		}
 		return fmt.Sprintf("erase for good what %s of the workspace with tag %s held%s: %s; reason %s; signed by the role %s; %s",
-			entries(e.Count()), e.Workspace, part, Runs(e.Ranges), e.Reason, e.Role, asOf(s)), nil
+			show.Count(e.Count(), "entry"), e.Workspace, part, Runs(e.Ranges), e.Reason, e.Role, asOf(s)), nil
 	case chain.ControlHold:
 		h, err := chain.ParseHold(s.Body)
 		if err != nil {
@@ -77,8 +78,7 @@ func Words(s *chain.Statement) (string, error) {
 		if h.Ranges == nil {
 			return fmt.Sprintf("hold everything of the workspace with tag %s, with what is yet to come", h.Workspace), nil
 		}
-		held := chain.Erase{Ranges: h.Ranges}
-		return fmt.Sprintf("hold %s of the workspace with tag %s: %s; %s", entries(held.Count()), h.Workspace, Runs(h.Ranges), asOf(s)), nil
+		return fmt.Sprintf("hold %s of the workspace with tag %s: %s; %s", show.Count(chain.Count(h.Ranges), "entry"), h.Workspace, Runs(h.Ranges), asOf(s)), nil
 	case chain.ControlRelease:
 		number, err := chain.ParseRelease(s.Body)
 		if err != nil {
@@ -126,7 +126,7 @@ func changes(k *chain.KeyChange) string {
 
 // asOf says which ledger a statement speaks of.
 func asOf(s *chain.Statement) string {
-	return fmt.Sprintf("as the ledger was at %s, root %s", entries(s.Size), s.Root)
+	return fmt.Sprintf("as the ledger was at %s, root %s", show.Count(s.Size, "entry"), s.Root)
 }
 
 // mostRuns is how many ranges are spelt out: the statement has them all, and nobody
@@ -148,11 +148,4 @@ func Runs(ranges []chain.Range) string {
 		out = append(out, fmt.Sprintf("%d to %d", r.From, r.To-1))
 	}
 	return "index " + strings.Join(out, ", ")
-}
-
-func entries(n uint64) string {
-	if n == 1 {
-		return "1 entry"
-	}
-	return fmt.Sprintf("%d entries", n)
 }

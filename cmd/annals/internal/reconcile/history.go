@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 
-	"annals/ledger/chain"
 	"annals/ledger/proof"
 )
 
@@ -41,7 +40,7 @@ func (l *Ledger) History(ctx context.Context, changes []uint64, retired [][]byte
 		if err != nil {
 			return nil, err
 		}
-		h.Retired, h.Consistency = append(h.Retired, string(note)), append(h.Consistency, listed(between))
+		h.Retired, h.Consistency = append(h.Retired, string(note)), append(h.Consistency, proof.Listed(between))
 	}
 	return h, h.List()
 }
@@ -52,13 +51,5 @@ func (l *Ledger) keyEntry(ctx context.Context, index uint64) (proof.KeyEntry, er
 		return proof.KeyEntry{}, err
 	}
 	path, err := l.inclusion(ctx, index)
-	return proof.KeyEntry{Index: index, Entry: leaf.Raw, Proof: listed(path)}, err
-}
-
-func listed(hashes []chain.Hash) [][]byte {
-	out := make([][]byte, len(hashes))
-	for i := range hashes {
-		out[i] = hashes[i][:]
-	}
-	return out
+	return proof.KeyEntry{Index: index, Entry: leaf.Raw, Proof: proof.Listed(path)}, err
 }

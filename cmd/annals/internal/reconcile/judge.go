@@ -84,11 +84,13 @@ func (l *Ledger) Judge(ctx context.Context, k *ingest.KeptClaim) (Item, error) {
 	if k.Receipt != nil {
 		r, err := proof.ParseReceipt(k.Receipt)
 		if err == nil {
-			return item, l.withReceipt(ctx, &item, r)
+			err = l.withReceipt(ctx, &item, r)
+			return item, err
 		}
 		item.Detail = fmt.Sprintf("the receipt that was kept is damaged (%v); ", err)
 	}
-	return item, l.withoutReceipt(ctx, &item)
+	err := l.withoutReceipt(ctx, &item)
+	return item, err
 }
 
 // open reads once what every claim is held to.

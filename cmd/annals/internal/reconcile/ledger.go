@@ -97,7 +97,7 @@ func (l *Ledger) included(ctx context.Context, e *chain.Entry) (wrong, err error
 // inclusion is the proof that an entry is in the tree of the checkpoint's size.
 func (l *Ledger) inclusion(ctx context.Context, index uint64) ([]chain.Hash, error) {
 	p, err := tlog.ProveRecord(int64(l.Checkpoint.Size), int64(index), l.nodes(ctx))
-	return hashes(p), err
+	return tiles.Hashes(p), err
 }
 
 // consistency is the proof that the signed tree begins with one of a size.
@@ -106,60 +106,35 @@ func (l *Ledger) consistency(ctx context.Context, size uint64) ([]chain.Hash, er
 		return nil, nil
 	}
 	p, err := tlog.ProveTree(int64(l.Checkpoint.Size), int64(size), l.nodes(ctx))
-	return hashes(p), err
-}
-
-func hashes(p []tlog.Hash) []chain.Hash {
-	out := make([]chain.Hash, len(p))
-	for i := range p {
-		out[i] = chain.Hash(p[i])
-	}
-	return out
+	return tiles.Hashes(p), err
 }
 
 // nodes serves tlog the nodes that the source has; what is wrong with them shows in
 // the proof.
 func (l *Ledger) nodes(ctx context.Context) tlog.HashReader {
-	return tlog.HashReaderFunc(func(indexes []int64) ([]tlog.Hash, error) {
-		out := make([]tlog.Hash, len(indexes))
-		for i, at := range indexes {
-			h, err := l.node(ctx, at)
-			if err != nil {
-				return nil, err
-			}
-			out[i] = h
-		}
-		return out, nil
-	})
+	return tiles.Reader(func(level int, n uint64) (tlog.Hash, error) { return l.node(ctx, level, n) })
 }
 
-func (l *Ledger) node(ctx context.Context, at int64) (tlog.Hash, error) {
-	level, n := tlog.SplitStoredHashIndex(at)
+func (l *Ledger) node(ctx context.Context, level int, n uint64) (tlog.Hash, error) {
 	if level == 0 {
-		leaf, err := l.leaf(ctx, uint64(n))
+		leaf, err := l.leaf(ctx, n)
 		return tlog.Hash(chain.LeafHash(leaf.Raw)), err
 	}
-	for h, err := range l.Source.Nodes(ctx, level, uint64(n), uint64(n)+1) {
+	for h, err := range l.Source.Nodes(ctx, level, n, n+1) {
 		return tlog.Hash(h), err
 	}
 	// A source of tiles has each eighth level; those between are made of one tile.
 	if below := level / tiles.Levels * tiles.Levels; below < level {
 		span := uint64(1) << (level - below)
 		var row []tlog.Hash
-		for h, err := range l.Source.Nodes(ctx, below, uint64(n)*span, uint64(n+1)*span) {
+		for h, err := range l.Source.Nodes(ctx, below, n*span, (n+1)*span) {
 			if err != nil {
 				return tlog.Hash{}, err
 			}
 			row = append(row, tlog.Hash(h))
 		}
-		for ; len(row) > 1 && uint64(len(row)) == span; span /= 2 {
-			for i := range len(row) / 2 {
-				row[i] = tlog.NodeHash(row[2*i], row[2*i+1])
-			}
-			row = row[:len(row)/2]
-		}
-		if span == 1 && len(row) == 1 {
-			return row[0], nil
+		if uint64(len(row)) == span {
+			return tiles.Above(row), nil
 		}
 	}
 	return tlog.Hash{}, fmt.Errorf("node %d of level %d is missing; `annals verify` says what is wrong", n, level)

@@ -295,10 +295,7 @@ func (e *epoch) seal(created time.Time) []byte {
 	start := chain.EpochStart{
 		Epoch: e.plan.Epoch, Last: e.plan.Folded, First: 1, Stream: ingest.Stream, Created: created.UnixNano(),
 	}
-	return chain.SealControl(chain.Statement{
-		Ledger: e.plan.Ledger, Number: head.State.Control, Type: chain.ControlEpoch,
-		Size: head.Size, Root: head.Root, Body: start.Append(nil),
-	}, []byte(e.ask.Reason), e.ask.Signers...)
+	return chain.SealEpoch(e.plan.Ledger, head.State.Control, head.Size, head.Root, start, e.ask.Reason, e.ask.Signers...)
 }
 
 // fold has the ledger take the epoch in, so that from here on the new stream is

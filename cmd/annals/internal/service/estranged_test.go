@@ -237,7 +237,7 @@ func TestPumpBehindGap(t *testing.T) {
 	next := head.State.Sequence + 1
 	notice := chain.Message{
 		Subject: ingest.SubjectGap, Sequence: next + 1, Time: time.Now().UnixNano(),
-		Body: chain.SealGap(l.ID(), head.State.Control, head.Size, head.Root, chain.GapNotice{First: next, Last: next}, op),
+		Body: chain.SealGap(l.ID(), head.State.Control, head.Size, head.Root, chain.GapNotice{First: next, Last: next}, "", op),
 	}
 	if err := l.AppendGap(t.Context(), notice); err != nil {
 		t.Fatal(err)
@@ -250,7 +250,7 @@ func TestPumpBehindGap(t *testing.T) {
 	begin := ingest.EpochOptions{Seal: func(created time.Time) []byte {
 		return chain.SealEpoch(l.ID(), head.State.Control, head.Size, head.Root, chain.EpochStart{
 			Epoch: 1, Last: head.State.Sequence, First: 1, Stream: ingest.Stream, Created: created.UnixNano(),
-		}, op)
+		}, "", op)
 	}}
 	eventually(t, "the stream is made anew", func() bool { return ingest.BeginEpoch(t.Context(), nc, begin, false) == nil })
 	for i := range head.State.Sequence + 3 { // so that it goes further than the old one

@@ -47,7 +47,7 @@ func TestGapsInTheStream(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
-				body = chain.SealGap(at.Ledger, at.Control, at.Size, at.Root, chain.GapNotice{First: asked.First, Last: asked.Last}, stranger)
+				body = chain.SealGap(at.Ledger, at.Control, at.Size, at.Root, chain.GapNotice{First: asked.First, Last: asked.Last}, "", stranger)
 			}
 			last, err := ingest.LastControl(t.Context(), s.line.nc)
 			if err != nil {
@@ -105,7 +105,7 @@ func TestHeldMessage(t *testing.T) {
 	mustClose(t, s)
 	onStream(t, o, func(nc *nats.Conn) {
 		deleteMessages(t, nc, lost)
-		gap := chain.SealGap(s.ledger.ID(), head.State.Control, size-2, root, chain.GapNotice{First: lost, Last: lost}, op)
+		gap := chain.SealGap(s.ledger.ID(), head.State.Control, size-2, root, chain.GapNotice{First: lost, Last: lost}, "", op)
 		if _, err := ingest.PublishControl(t.Context(), nc, ingest.SubjectGap, gap, head.State.ControlSequence); err != nil {
 			t.Fatal(err)
 		}

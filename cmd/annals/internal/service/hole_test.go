@@ -127,7 +127,7 @@ func operator(t *testing.T, s *Service) chain.Signer {
 func sealGap(t *testing.T, s *Service, at *control.Standing) []byte {
 	t.Helper()
 	return chain.SealGap(at.Ledger, at.Control, at.Size, at.Root,
-		chain.GapNotice{Epoch: at.Epoch, First: at.Hole.First, Last: at.Hole.Last}, operator(t, s))
+		chain.GapNotice{Epoch: at.Epoch, First: at.Hole.First, Last: at.Hole.Last}, "", operator(t, s))
 }
 
 // entriesOf lists what a ledger holds from an index on: kind, code and sequence.
@@ -332,7 +332,7 @@ func TestWrongGaps(t *testing.T) {
 	gap := func(change func(number, size *uint64, root *chain.Hash, g *chain.GapNotice), signers ...chain.Signer) []byte {
 		number, size, root, g := at.Control, at.Size, at.Root, right
 		change(&number, &size, &root, &g)
-		return chain.SealGap(at.Ledger, number, size, root, g, signers...)
+		return chain.SealGap(at.Ledger, number, size, root, g, "", signers...)
 	}
 	none := func(*uint64, *uint64, *chain.Hash, *chain.GapNotice) {}
 	flipped := gap(none, op)
@@ -388,7 +388,7 @@ func TestWrongGaps(t *testing.T) {
 	}
 	for _, first := range []uint64{right.First, at.Sequence + 1} {
 		var p *client.Problem
-		body := chain.SealGap(at.Ledger, at.Control, at.Size, at.Root, chain.GapNotice{First: first, Last: first}, op)
+		body := chain.SealGap(at.Ledger, at.Control, at.Size, at.Root, chain.GapNotice{First: first, Last: first}, "", op)
 		if _, err := control.Submit(t.Context(), asking(t, s), body); !errors.As(err, &p) || p.Code != "control_refused" {
 			t.Errorf("a gap where nothing is missing: %v", err)
 		}

@@ -30,7 +30,8 @@ func (s *Service) standing(ctx context.Context, old time.Duration) (standing, er
 	at := standing{head: s.ledger.Head(), hole: s.pump.hole.Load()}
 	at.last = at.head.State.ControlSequence
 	if at.hole == nil {
-		return at, s.overdue(&at)
+		err := s.overdue(&at)
+		return at, err
 	}
 	at.lost = &query.Hole{
 		Epoch: at.head.State.Epoch, First: at.hole.Missing, Last: at.hole.Last(),

@@ -79,15 +79,10 @@ func bar(n, most uint64) string {
 
 // countsSummary is the line below.
 func countsSummary(c *reading.Counts) string {
-	total := fmt.Sprint(c.Total)
+	line := Count(c.Total, "entry")
 	if c.Truncated {
-		total = "at least " + total
+		line = "at least " + line
 	}
-	entries := "entries"
-	if c.Total == 1 {
-		entries = "entry"
-	}
-	line := fmt.Sprintf("%s %s", total, entries)
 	if c.By == reading.Day || c.By == reading.Hour {
 		if n := len(c.Counts); n > 0 {
 			line += fmt.Sprintf(" from %s", c.Counts[0].Start.Format(time.RFC3339))

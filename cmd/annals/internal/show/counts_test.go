@@ -69,3 +69,14 @@ func TestBar(t *testing.T) {
 		}
 	}
 }
+
+func TestCount(t *testing.T) {
+	for want, got := range map[string]string{
+		"0 entries": Count(0, "entry"), "1 entry": Count(uint64(1), "entry"), "2 entries": Count(2, "entry"),
+		"0 keys": Count(0, "key"), "1 key": Count(1, "key"), "7 keys": Count(uint64(7), "key"),
+	} {
+		if got != want {
+			t.Errorf("%q, want %q", got, want)
+		}
+	}
+}

@@ -157,13 +157,9 @@ func style(s Style) table.Style {
 
 // Summary is the line below a timeline's table; first is newest or oldest.
 func Summary(p *client.Page, shown int, first string) string {
-	entries := "entries"
-	if p.Total == 1 {
-		entries = "entry"
-	}
-	total := fmt.Sprint(p.Total)
+	total := Count(p.Total, "entry")
 	if p.Truncated {
 		total = "at least " + total
 	}
-	return fmt.Sprintf("%d of %s %s, %s first, as of size %d, root %s", shown, total, entries, first, p.AsOf.Size, p.AsOf.Root)
+	return fmt.Sprintf("%d of %s, %s first, as of size %d, root %s", shown, total, first, p.AsOf.Size, p.AsOf.Root)
 }

@@ -32,6 +32,8 @@ type Options struct {
 	Keys   string         // the folder of the private keys
 	Root   []string       // files of root keys that are kept elsewhere; nil: those in the folder
 	Why    string         // free text, kept beside the entry, which may be erased
+	// History is what [Recent] said a moment ago; nil: it is asked.
+	History *proof.KeyHistory
 }
 
 // Change is what became of it.
@@ -132,9 +134,11 @@ func look(ctx context.Context, o Options) (*scene, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &scene{o: o, folder: folder}
-	if s.history, err = Recent(ctx, o.Server); err != nil {
-		return nil, err
+	s := &scene{o: o, folder: folder, history: o.History}
+	if s.history == nil {
+		if s.history, err = Recent(ctx, o.Server); err != nil {
+			return nil, err
+		}
 	}
 	return s, s.root()
 }

@@ -98,8 +98,8 @@ func (r *Report) Whole() bool {
 // Print prints the report.
 func (r *Report) Print(w io.Writer) error {
 	var b strings.Builder
-	fmt.Fprintf(&b, "%s: %d recorded, %s, %s, %d rejected\n", count(r.Lines-r.Blank, "line"), r.Recorded,
-		count(r.Duplicates, "duplicate"), count(len(r.Conflicts), "conflict"), r.Rejected())
+	fmt.Fprintf(&b, "%s: %d recorded, %s, %s, %d rejected\n", show.Count(r.Lines-r.Blank, "line"), r.Recorded,
+		show.Count(r.Duplicates, "duplicate"), show.Count(len(r.Conflicts), "conflict"), r.Rejected())
 	if len(r.Conflicts) > 0 {
 		fmt.Fprintf(&b, "conflict (recorded beside the one that had the id first): %s\n", numbers(r.Conflicts))
 	}
@@ -122,13 +122,6 @@ func (r *Report) Print(w io.Writer) error {
 	}
 	_, err := io.WriteString(w, b.String())
 	return err
-}
-
-func count(n int, what string) string {
-	if n != 1 {
-		what += "s"
-	}
-	return strconv.Itoa(n) + " " + what
 }
 
 // numbers prints the numbers of lines: "lines 3, 7-9".
