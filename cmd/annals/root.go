@@ -1,23 +1,25 @@
 package main
 
 import (
-	"strings"
-
 	"github.com/spf13/cobra"
 )
 
 // root is the command above the commands.
 func (a *app) root() *cobra.Command {
 	root := &cobra.Command{
-		Use:   "annals",
-		Short: "An audit ledger: publish, look up, verify",
+		Use:     "annals",
+		Short:   "An audit ledger: publish, look up, verify",
+		Version: versionLine(),
 		Long: `Annals is an audit ledger. Services publish what somebody did; Annals keeps it
 in order for ever, shows it newest first, and lets anybody with a copy check that
 nothing was changed, dropped or reordered.
 
 Every flag can be given as an environment variable too: --nats-listen is
 ANNALS_NATS_LISTEN. The flag wins. The token that a server asks for is in
-ANNALS_TOKEN or in the file that --token-file names, and on no command line.`,
+ANNALS_TOKEN or in the file that --token-file names, and on no command line.
+
+Exits with 0 when all is well, with 2 when it was asked wrongly, and otherwise with 1;
+verify, receipt, evidence and reconcile say by further codes what they found.`,
 		Example: `  annals demo                                     see it work, in a temporary folder
   annals serve --data ./annals-data               run it
   annals publish activity.jsonl --workspace ws_7  record a file
@@ -29,17 +31,13 @@ ANNALS_TOKEN or in the file that --token-file names, and on no command line.`,
 			if len(args) == 0 {
 				return nil
 			}
-			if near := cmd.SuggestionsFor(args[0]); len(near) > 0 {
-				return usagef("there is no command %q; did you mean %s?", args[0], strings.Join(near, " or "))
-			}
-			return usagef("there is no command %q", args[0])
+			return noCommand(cmd, args[0])
 		},
 		RunE:              func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 		PersistentPreRunE: func(cmd *cobra.Command, _ []string) error { return a.fromEnvironment(cmd) },
 	}
-	root.SuggestionsMinimumDistance = 2
-	root.CompletionOptions.HiddenDefaultCmd = true
-	root.SetFlagErrorFunc(flagError)
+	root.SetVersionTemplate("{{.Version}}\n")
+	root.SetFlagErrorFunc(a.flagError)
 	for _, cmd := range []*cobra.Command{
 		a.serve(), a.demo(), a.publish(), a.imports(), a.timeline(), a.counts(), a.tail(), a.record(), a.amend(), a.receipt(), a.verify(), a.evidence(), a.reconcile(), a.witness(), a.export(), a.access(), a.keys(), a.natsConfig(), a.rebuild(), a.gap(), a.erase(), a.signFile(), a.submitFile(), a.expire(), a.retention(), a.hold(), a.catalogue(), a.epoch(), a.foldVersion(), a.bench(), a.healthcheck(), a.version(),
 	} {
