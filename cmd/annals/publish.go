@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -88,8 +89,13 @@ func (a *app) input(name string) (io.ReadCloser, int64, error) {
 		return nil, 0, fmt.Errorf("can't read the records: %w", err)
 	}
 	info, err := f.Stat()
-	if err != nil || !info.Mode().IsRegular() {
-		return f, -1, err
+	switch {
+	case err != nil:
+		return nil, 0, errors.Join(fmt.Errorf("can't read the records: %w", err), f.Close())
+	case info.IsDir():
+		return nil, 0, errors.Join(fmt.Errorf("%s is a folder: name a file of it, or take `annals import`, which reads folders", name), f.Close())
+	case !info.Mode().IsRegular():
+		return f, -1, nil
 	}
 	return f, info.Size(), nil
 }
