@@ -57,7 +57,7 @@ order mark at the beginning of the file is passed over.`,
 }
 
 func (a *app) runPublish(ctx context.Context, name string, o upload.Options) error {
-	in, size, err := a.input(name)
+	in, size, err := a.input(ctx, name)
 	if err != nil {
 		return err
 	}
@@ -80,9 +80,9 @@ func (a *app) runPublish(ctx context.Context, name string, o upload.Options) err
 
 // input opens what a command was told to read, and says how large it is: -1 when
 // nobody knows.
-func (a *app) input(name string) (io.ReadCloser, int64, error) {
+func (a *app) input(ctx context.Context, name string) (io.ReadCloser, int64, error) {
 	if name == "-" {
-		return io.NopCloser(a.in), -1, nil
+		return io.NopCloser(a.stdin(ctx)), -1, nil
 	}
 	f, err := os.Open(name)
 	if err != nil {
