@@ -44,6 +44,22 @@ func said(f *pflag.Flag) string {
 	return f.Value.String()
 }
 
+// needed refuses a command without a flag that it can't do without, in words of the command
+// line. A variable is as good as a flag, which the library doesn't know.
+func needed(cmd *cobra.Command) (missing error) {
+	cmd.Flags().VisitAll(func(f *pflag.Flag) {
+		if len(f.Annotations[cobra.BashCompOneRequiredFlag]) == 0 || f.Changed || missing != nil {
+			return
+		}
+		if said(f) == "" {
+			missing = usagef("--%s is missing: %s", f.Name, cmd.UseLine())
+			return
+		}
+		f.Changed = true
+	})
+	return missing
+}
+
 // flagError is what a flag that does not parse is answered with: in words of the
 // command line, not of the library that reads the number. Where a command's name is
 // misspelt the flags are looked for above it, and it is the name that is wrong.
