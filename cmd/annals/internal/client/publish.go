@@ -27,6 +27,14 @@ type Outcome struct {
 	Code      string  `json:"code"`
 	Pointer   string  `json:"pointer"`
 	Detail    string  `json:"detail"`
+	Doubts    []Doubt `json:"doubts"`
+}
+
+// Doubt is what of a record can't be read, though it is recorded.
+type Doubt struct {
+	Code    string `json:"code"`
+	Pointer string `json:"pointer"`
+	Detail  string `json:"detail"`
 }
 
 // Unsent is the status of a record that has surely reached no stream: nobody was
