@@ -6,6 +6,9 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"strconv"
+	"strings"
+	"sync"
 	"time"
 
 	"annals/cmd/annals/internal/natscontext"
@@ -24,6 +27,15 @@ import (
 type OverNATS struct {
 	nc   *nats.Conn
 	most int // bytes of a request
+
+	mu    sync.Mutex
+	asked map[*asked]struct{} // requests under way
+}
+
+// asked is a request on a subject, and what ends it.
+type asked struct {
+	subject string
+	end     context.CancelCauseFunc
 }
 
 // natsTimeout is more than a server waits for the stream and the ledger together.
@@ -35,11 +47,45 @@ func Connect(target natscontext.Target, name string) (*OverNATS, error) {
 	if err != nil {
 		return nil, err
 	}
-	nc, err := nats.Connect(url, append([]nats.Option{nats.Name(name), nats.MaxReconnects(-1), nats.ReconnectBufSize(-1)}, opts...)...)
+	c := &OverNATS{asked: map[*asked]struct{}{}}
+	c.nc, err = nats.Connect(url, append([]nats.Option{nats.Name(name), nats.MaxReconnects(-1), nats.ReconnectBufSize(-1), nats.ErrorHandler(c.failed)}, opts...)...)
 	if err != nil {
 		return nil, fmt.Errorf("no NATS server lets us in at %s: %w", url, err)
 	}
-	return &OverNATS{nc, int(nc.MaxPayload()) - requestRoom}, nil
+	c.most = int(c.nc.MaxPayload()) - requestRoom
+	return c, nil
+}
+
+// failed hears what the server says beside its answers: that somebody may not publish on a
+// subject is no answer, and who waits for one would wait in vain.
+func (c *OverNATS) failed(_ *nats.Conn, _ *nats.Subscription, err error) {
+	if !errors.Is(err, nats.ErrPermissionViolation) {
+		return
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for a := range c.asked {
+		if strings.Contains(err.Error(), strconv.Quote(a.subject)) {
+			a.end(err)
+		}
+	}
+}
+
+// asking returns a context that ends when the server refuses what is published on a subject.
+func (c *OverNATS) asking(ctx context.Context, subject string) (context.Context, func()) {
+	ctx, stop := context.WithTimeout(ctx, natsTimeout)
+	ctx, end := context.WithCancelCause(ctx)
+	a := &asked{subject, end}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.asked[a] = struct{}{}
+	return ctx, func() {
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		delete(c.asked, a)
+		end(nil)
+		stop()
+	}
 }
 
 // requestRoom is left for a request's headers.
@@ -81,8 +127,6 @@ func (c *OverNATS) Publish(ctx context.Context, workspace string, lines [][]byte
 func several(record []byte) bool { return bytes.IndexByte(record, '\n') >= 0 }
 
 func (c *OverNATS) request(ctx context.Context, workspace string, lines [][]byte) ([]Outcome, error) {
-	ctx, cancel := context.WithTimeout(ctx, natsTimeout)
-	defer cancel()
 	m := &nats.Msg{
 		Subject: door.SubjectRecord + "." + workspace,
 		Header:  nats.Header{door.HeaderWait: {"recorded"}, "Content-Type": {"application/x-ndjson"}},
@@ -91,8 +135,13 @@ func (c *OverNATS) request(ctx context.Context, workspace string, lines [][]byte
 	if several(lines[0]) {
 		m.Header["Content-Type"] = []string{"application/json"}
 	}
+	ctx, done := c.asking(ctx, m.Subject)
+	defer done()
 	got, err := c.nc.RequestMsgWithContext(ctx, m)
 	switch {
+	case err != nil && errors.Is(context.Cause(ctx), nats.ErrPermissionViolation):
+		return nil, &Problem{Code: "permissions_violation", Status: http.StatusForbidden, Detail: "NATS doesn't let this user publish on " + m.Subject +
+			": take a producer's seed or credentials for the workspace " + workspace + " (annals nats-config --workspace " + workspace + ")"}
 	case errors.Is(err, nats.ErrNoResponders):
 		return nil, client.Unreached("no ledger answers there on "+m.Subject+": is `annals serve` running, and does this account import the subject?", true, err)
 	case errors.Is(err, nats.ErrMaxPayload):
