@@ -137,6 +137,15 @@ func (s *Service) durable(ctx context.Context) error {
 	return fmt.Errorf("%w (or, where records may be lost, start with --insecure-not-durable)", err)
 }
 
+// denied explains a start that failed because NATS lets this user do less than a ledger does.
+// The server says so beside its answers, and what was asked only times out.
+func (l *line) denied(err error) error {
+	if l == nil || l.nc == nil || !errors.Is(l.nc.LastError(), nats.ErrPermissionViolation) {
+		return err
+	}
+	return fmt.Errorf("%w; NATS lets this user do less than a ledger does: give the ledger's seed with --nkey, or its credentials with --creds, as annals nats-config writes them: %w", err, l.nc.LastError())
+}
+
 // stage lets the embedded server stage the batches of a stream that was just made.
 func (l *line) stage() {
 	if l.broker != nil {
