@@ -41,6 +41,7 @@ verify, receipt, evidence and reconcile say by further codes what they found.`,
 			return needed(cmd)
 		},
 	}
+	root.SetHelpCommand(help(root))
 	root.SetVersionTemplate("{{.Version}}\n")
 	root.SetFlagErrorFunc(a.flagError)
 	for _, cmd := range []*cobra.Command{
@@ -50,6 +51,28 @@ verify, receipt, evidence and reconcile say by further codes what they found.`,
 		root.AddCommand(cmd)
 	}
 	return root
+}
+
+// help is annals help: that of a command, and of one that isn't there the same as without
+// help before it. It looks at no variable: help is for who has given one wrongly, too.
+func help(root *cobra.Command) *cobra.Command {
+	return &cobra.Command{
+		Use:              "help [COMMAND]…",
+		Short:            "Help about any command",
+		Example:          "  annals help\n  annals help keys rotate",
+		PersistentPreRun: func(*cobra.Command, []string) {},
+		RunE: func(_ *cobra.Command, args []string) error {
+			cmd, rest, err := root.Find(args)
+			if err != nil {
+				return err
+			}
+			if len(rest) > 0 {
+				return noCommand(cmd, rest[0])
+			}
+			cmd.InitDefaultHelpFlag()
+			return cmd.Help()
+		},
+	}
 }
 
 // urlFlag adds the flags by which client commands find their server, and get in.
