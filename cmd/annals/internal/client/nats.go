@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"net/url"
 	"strconv"
 	"strings"
 	"sync"
@@ -43,17 +44,33 @@ const natsTimeout = 45 * time.Second
 
 // Connect connects to the servers that a target says.
 func Connect(target natscontext.Target, name string) (*OverNATS, error) {
-	url, opts, err := target.Resolve()
+	urls, opts, err := target.Resolve()
 	if err != nil {
 		return nil, err
 	}
 	c := &OverNATS{asked: map[*asked]struct{}{}}
-	c.nc, err = nats.Connect(url, append([]nats.Option{nats.Name(name), nats.MaxReconnects(-1), nats.ReconnectBufSize(-1), nats.ErrorHandler(c.failed)}, opts...)...)
+	c.nc, err = nats.Connect(urls, append([]nats.Option{nats.Name(name), nats.MaxReconnects(-1), nats.ReconnectBufSize(-1), nats.ErrorHandler(c.failed)}, opts...)...)
+	if bad, ok := errors.AsType[*url.Error](err); ok {
+		err = bad.Err // the URL that it quotes is not for everybody
+	}
 	if err != nil {
-		return nil, fmt.Errorf("no NATS server lets us in at %s: %w", url, err)
+		return nil, fmt.Errorf("no NATS server lets us in at %s: %w", redacted(urls), err)
 	}
 	c.most = int(c.nc.MaxPayload()) - requestRoom
 	return c, nil
+}
+
+// redacted is servers' URLs as they may be shown: of a password there is xxxxx.
+func redacted(urls string) string {
+	parts := strings.Split(urls, ",")
+	for i, part := range parts {
+		if u, err := url.Parse(strings.TrimSpace(part)); err == nil {
+			parts[i] = u.Redacted()
+		} else if at := strings.LastIndexByte(part, '@'); at >= 0 {
+			parts[i] = "…" + part[at:]
+		}
+	}
+	return strings.Join(parts, ",")
 }
 
 // failed hears what the server says beside its answers: that somebody may not publish on a

@@ -157,3 +157,19 @@ func TestOverNATSDenied(t *testing.T) {
 		t.Errorf("%d requests are under way", len(c.asked))
 	}
 }
+
+// TestNoPasswordIsShown: what can't be reached is named without what one gets in by.
+func TestNoPasswordIsShown(t *testing.T) {
+	for _, urls := range []string{"nats://ann:hunter2@127.0.0.1:1", "nats://127.0.0.1:1, nats://ann:hunter2@127.0.0.1:2", "nats://ann:hunter2%@127.0.0.1:1"} {
+		if _, err := Connect(natscontext.Target{URL: urls}, "test"); err == nil || strings.Contains(err.Error(), "hunter2") || !strings.Contains(err.Error(), "127.0.0.1:") {
+			t.Errorf("%s: %v", urls, err)
+		}
+	}
+	c, err := New("http://ann:hunter2@127.0.0.1:1/", Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := c.Publish(t.Context(), "ws", [][]byte{[]byte("{}")}, false); err == nil || strings.Contains(err.Error(), "hunter2") || !strings.Contains(err.Error(), "127.0.0.1:1") {
+		t.Errorf("over HTTP: %v", err)
+	}
+}
