@@ -30,14 +30,20 @@ func blocks(t *tree, language string) (found []block) {
 			continue
 		}
 		var b *block
+		open := false
 		for i, line := range strings.SplitAfter(string(t.files[page]), "\n") {
 			trimmed := strings.TrimSpace(line)
 			switch {
-			case b == nil && trimmed == "```"+language:
-				b = &block{page: page, line: i + 2}
-			case b != nil && trimmed == "```":
-				found = append(found, *b)
-				b = nil
+			case !open && strings.HasPrefix(trimmed, "```"):
+				open = true
+				if trimmed == "```"+language {
+					b = &block{page: page, line: i + 2}
+				}
+			case open && trimmed == "```":
+				if b != nil {
+					found = append(found, *b)
+				}
+				open, b = false, nil
 			case b != nil:
 				b.text += line
 			}
@@ -142,6 +148,22 @@ func TestPagesCommands(t *testing.T) {
 			}
 		}
 	}
+}
+
+// TestPagesCommandsAreMarked: what is not marked as the shell's is looked at by nobody.
+func TestPagesCommandsAreMarked(t *testing.T) {
+	for _, b := range unmarked(mustRead(t, os.DirFS("."))) {
+		t.Errorf("%s:%d: a block with commands of ours is not marked ```sh", b.page, b.line)
+	}
+	pages := &tree{files: map[string][]byte{"a.md": []byte("```sh\nannals serve\n```\n\n```\nno command\n```\n\n```\nannals serve\n```\n")}}
+	if got := unmarked(pages); len(got) != 1 || got[0].line != 10 {
+		t.Errorf("of a page with one such block, in line 10: %v", got)
+	}
+}
+
+// unmarked returns the blocks of no language in which our commands are.
+func unmarked(t *tree) []block {
+	return slices.DeleteFunc(blocks(t, ""), func(b block) bool { return len(commands(b.text)) == 0 })
 }
 
 func TestPagesCommandsBite(t *testing.T) {

@@ -45,13 +45,21 @@ func (v *Vocabulary) Check(r *Record) []Flag {
 	} else {
 		flags = []Flag{{FlagUnknownType, "/type", "no catalogue has the type " + quote(r.Type)}}
 	}
-	if r.OccurredAt != "" {
-		if _, ok := Occurred(r.OccurredAt); !ok {
+	return appendUnread(flags, r.OccurredAt, r.Amends)
+}
+
+// Unread returns what of a record says something and can't be read, whatever its type:
+// its date, and the entry that it amends. Nearly every record has none, and costs nothing.
+func (k *Keys) Unread() []Flag { return appendUnread(nil, k.OccurredAt, k.Amends) }
+
+func appendUnread(flags []Flag, occurred, amends string) []Flag {
+	if occurred != "" {
+		if _, ok := Occurred(occurred); !ok {
 			flags = append(flags, Flag{FlagUnreadableDate, "/occurred_at", "this is no RFC 3339 date and time; the stream's time orders the record"})
 		}
 	}
-	if r.Amends != "" {
-		if _, err := ulid.ParseStrict(r.Amends); err != nil {
+	if amends != "" {
+		if _, err := ulid.ParseStrict(amends); err != nil {
 			flags = append(flags, Flag{FlagUnreadableAmends, "/amends", "this is no ULID, so the record amends nothing"})
 		}
 	}

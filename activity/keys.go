@@ -66,7 +66,7 @@ func (k *Keys) empty() { *k = Keys{Linked: k.Linked[:0], Dimensions: k.Dimension
 func (k *Keys) Agree(workspace, subjectType string) *Refusal {
 	switch {
 	case k.Type == "" && subjectType == "":
-		return refuse(CodeMissingType, "/type", `neither the subject nor the record names the activity type; add "type" or publish on activity.<workspace>.<type>`)
+		return refuse(CodeMissingType, "/type", `the record names no activity type; add "type" (over NATS the subject may name it: activity.<workspace>.<type>)`)
 	case k.Type == "":
 		k.Type = subjectType
 	case subjectType != "" && k.Type != subjectType:
@@ -81,7 +81,7 @@ func (k *Keys) Agree(workspace, subjectType string) *Refusal {
 	case k.Workspace == "":
 		k.Workspace = workspace
 	case workspace != "" && k.Workspace != workspace:
-		return refuse(CodeWorkspaceMismatch, "/workspace", "the record says "+quote(k.Workspace)+" and the subject "+quote(workspace)+"; a record is recorded in the workspace it was published to, and only there")
+		return refuse(CodeWorkspaceMismatch, "/workspace", "the record says "+quote(k.Workspace)+" and was published to "+quote(workspace)+", and only there it may be recorded; leave its workspace out, or publish it to that one")
 	}
 	if !ValidWorkspace(k.Workspace) && k.Workspace != SystemWorkspace {
 		return invalidWorkspace(k.Workspace)

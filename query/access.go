@@ -258,7 +258,7 @@ func keyRequest(w http.ResponseWriter, r *http.Request) (q access.Request, err e
 	}
 	var asked KeyRequest
 	if err := json.Unmarshal(body, &asked, json.RejectUnknownMembers(true)); err != nil {
-		return q, problem.New(problem.InvalidBody, "the body is no JSON object of name, subject, on_behalf, scopes, workspaces, expires_in: %v", err)
+		return q, problem.New(problem.InvalidBody, "the body is no JSON object of name, subject, on_behalf, scopes, workspaces, expires_in: %s", problem.Misread(err))
 	}
 	invalid := func(member string, err error) error {
 		return problem.New(problem.InvalidBody, "%s: %v", member, err).With(problem.At("/"+member, problem.InvalidBody, err.Error()))

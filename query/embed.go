@@ -49,7 +49,7 @@ func (a *API) mintEmbed(w http.ResponseWriter, r *http.Request, f *filter) error
 	}
 	var asked EmbedRequest
 	if err := json.Unmarshal(body, &asked, json.RejectUnknownMembers(true)); err != nil {
-		return problem.New(problem.InvalidBody, "the body is no JSON object of user, object, origins, expires_in: %v", err)
+		return problem.New(problem.InvalidBody, "the body is no JSON object of user, object, origins, expires_in: %s", problem.Misread(err))
 	}
 	e := access.Embed{Workspace: f.workspace, Origins: asked.Origins}
 	if asked.User != "" || asked.Object != nil {

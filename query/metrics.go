@@ -29,9 +29,11 @@ func newMetrics(o *Options) *metrics {
 	}
 	size := func() float64 { return float64(o.Ledger.Head().Size) }
 	folded := func() float64 { n, _ := o.Projections.Cursor(); return float64(n) }
+	build := prometheus.NewGauge(prometheus.GaugeOpts{Name: "annals_build_info", Help: "1; the label says which version runs.", ConstLabels: prometheus.Labels{"version": o.Version}})
+	build.Set(1)
 	registry := prometheus.NewRegistry()
 	registry.MustRegister(append([]prometheus.Collector{
-		m.requests,
+		m.requests, build,
 		gauge("annals_ledger_durable_entries", "Entries that are durable in the ledger.", size),
 		gauge("annals_ledger_sequence", "The stream's sequence up to which the ledger is durably folded.", func() float64 {
 			return float64(o.Ledger.Position().Sequence)
@@ -42,7 +44,7 @@ func newMetrics(o *Options) *metrics {
 			}
 			return 1
 		}),
-		gauge("annals_ledger_last_recorded_seconds", "The time of the last entry, in seconds since 1970.", func() float64 {
+		gauge("annals_ledger_last_recorded_timestamp_seconds", "The time of the last entry, in seconds since 1970.", func() float64 {
 			return float64(o.Ledger.Head().State.Millis) / 1e3
 		}),
 		gauge("annals_projections_entries", "Entries that the indexes hold.", folded),

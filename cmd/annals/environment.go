@@ -47,13 +47,18 @@ func (a *app) fromEnvironment(cmd *cobra.Command) error {
 
 func variables(root *cobra.Command) []string {
 	names := []string{passwordVariable, tokenVariable}
-	for _, cmd := range root.Commands() {
-		cmd.Flags().VisitAll(func(f *pflag.Flag) {
-			if f.Name != "help" {
-				names = append(names, variableOf(f.Name))
-			}
-		})
+	var walk func(*cobra.Command)
+	walk = func(above *cobra.Command) {
+		for _, cmd := range above.Commands() {
+			cmd.Flags().VisitAll(func(f *pflag.Flag) {
+				if f.Name != "help" {
+					names = append(names, variableOf(f.Name))
+				}
+			})
+			walk(cmd)
+		}
 	}
+	walk(root)
 	slices.Sort(names)
 	return slices.Compact(names)
 }

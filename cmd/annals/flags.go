@@ -44,15 +44,60 @@ func said(f *pflag.Flag) string {
 	return f.Value.String()
 }
 
+// needed refuses a command without a flag that it can't do without, in words of the command
+// line. A variable is as good as a flag, which the library doesn't know.
+func needed(cmd *cobra.Command) (missing error) {
+	cmd.Flags().VisitAll(func(f *pflag.Flag) {
+		if len(f.Annotations[cobra.BashCompOneRequiredFlag]) == 0 || f.Changed || missing != nil {
+			return
+		}
+		if said(f) == "" {
+			missing = usagef("--%s is missing: %s", f.Name, cmd.UseLine())
+			return
+		}
+		f.Changed = true
+	})
+	return missing
+}
+
 // flagError is what a flag that does not parse is answered with: in words of the
-// command line, not of the library that reads the number.
-func flagError(_ *cobra.Command, err error) error {
+// command line, not of the library that reads the number. Where a command's name is
+// misspelt the flags are looked for above it, and it is the name that is wrong.
+func (a *app) flagError(cmd *cobra.Command, err error) error {
+	if at := len(strings.Fields(cmd.CommandPath())) - 1; cmd.HasSubCommands() && at < len(a.args) && !strings.HasPrefix(a.args[at], "-") {
+		return noCommand(cmd, a.args[at])
+	}
+	var unknown *pflag.NotExistError
+	if errors.As(err, &unknown) {
+		return usagef("%w%s", err, nearestFlag(cmd, unknown.GetSpecifiedName()))
+	}
 	var invalid *pflag.InvalidValueError
 	if errors.As(err, &invalid) {
 		f := invalid.GetFlag()
 		return usagef("--%s: %w", f.Name, unfit(f, invalid.GetValue(), err))
 	}
 	return &usageError{err}
+}
+
+// nearestFlag asks whether a flag of the command was meant that is spelt almost so. Of
+// one letter nobody can tell.
+func nearestFlag(cmd *cobra.Command, name string) string {
+	var known []string
+	cmd.Flags().VisitAll(func(f *pflag.Flag) { known = append(known, f.Name) })
+	if near := nearest(name, known); len(name) > 2 && edits(name, near) <= 2 {
+		return "; did you mean --" + near + "?"
+	}
+	return ""
+}
+
+// noCommand says that there is no such command below cmd, and which one may be meant.
+func noCommand(cmd *cobra.Command, name string) error {
+	cmd.SuggestionsMinimumDistance = 2
+	_, above, _ := strings.Cut(cmd.CommandPath()+" ", " ")
+	if near := cmd.SuggestionsFor(name); len(near) > 0 {
+		return usagef("there is no command %q; did you mean %s?", above+name, strings.Join(near, " or "))
+	}
+	return usagef("there is no command %q", above+name)
 }
 
 // unfit says what a flag's value should have been, where err says that it is not.
@@ -79,6 +124,8 @@ func (a *app) arguments(rule cobra.PositionalArgs) cobra.PositionalArgs {
 		switch err := rule(cmd, args); {
 		case err == nil:
 			return nil
+		case cmd.HasSubCommands():
+			return noCommand(cmd, args[0])
 		case rule(cmd, nil) == nil:
 			return usagef("%s takes no arguments, and %q is one", cmd.Name(), args[0])
 		default:

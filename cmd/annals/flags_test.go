@@ -22,7 +22,8 @@ func TestNoFlagIsEmpty(t *testing.T) {
 			cmd.RunE = func(*cobra.Command, []string) error { return nil }
 		}
 		root.SetArgs(args)
-		return a.exit(root.Execute()), b.String()
+		cmd, err := root.ExecuteC()
+		return a.exit(cmd, err), b.String()
 	}
 	if status, errs := try("verify", "--data", "x"); status != exitOK {
 		t.Fatal(errs)

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"os"
 	"strings"
@@ -155,7 +156,7 @@ func (a *app) runImport(cmd *cobra.Command, args []string, o *importing) (err er
 	if err != nil {
 		return err
 	}
-	files, passed, total, err := a.importFiles(args, &format)
+	files, passed, total, err := a.importFiles(cmd.Context(), args, &format)
 	if err != nil {
 		return err
 	}
@@ -186,6 +187,9 @@ func (a *app) runImport(cmd *cobra.Command, args []string, o *importing) (err er
 	if printErr := summary.Print(a.out, name); printErr != nil {
 		return printErr
 	}
+	if cmd.Context().Err() != nil {
+		err = errInterrupted
+	}
 	switch {
 	case err != nil:
 		return fmt.Errorf("stopped: %w; import the same again, and it goes on where it was", err)
@@ -196,13 +200,13 @@ func (a *app) runImport(cmd *cobra.Command, args []string, o *importing) (err er
 }
 
 // importFiles finds the files, and says how many bytes they have: -1 when nobody knows.
-func (a *app) importFiles(args []string, format *imports.Format) (files []imports.File, passed []string, total int64, err error) {
+func (a *app) importFiles(ctx context.Context, args []string, format *imports.Format) (files []imports.File, passed []string, total int64, err error) {
 	for _, arg := range args {
 		if arg == "-" {
 			if len(args) > 1 {
 				return nil, nil, 0, usagef("standard input (-) is imported by itself")
 			}
-			return []imports.File{imports.Stdin(a.in)}, nil, -1, nil
+			return []imports.File{imports.Stdin(a.stdin(ctx))}, nil, -1, nil
 		}
 	}
 	if files, passed, err = imports.Find(args, format); err != nil {

@@ -102,7 +102,7 @@ func lastSigned(data string) (*keys.Folder, proof.Checkpoint, error) {
 		return nil, proof.Checkpoint{}, fmt.Errorf("%s %w", data, datadir.ErrNone)
 	}
 	if err != nil {
-		return nil, proof.Checkpoint{}, err
+		return nil, proof.Checkpoint{}, datadir.Unusable(data, err)
 	}
 	c, err := proof.ParseCheckpoint(b)
 	if err != nil {

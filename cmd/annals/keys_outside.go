@@ -43,7 +43,7 @@ A passphrase encrypts the file (age, with scrypt). It is asked for, or read from
 --passphrase-file; --no-passphrase leaves the file as it is made.`,
 		Example: `  annals keys new dana.key --name "Dana, DPO"`,
 		Args:    cobra.ExactArgs(1),
-		RunE: func(_ *cobra.Command, args []string) error {
+		RunE: func(cmd *cobra.Command, args []string) error {
 			if plain && passphrase != "" {
 				return usagef("--no-passphrase has none, and --passphrase-file names one; give one of them")
 			}
@@ -53,7 +53,7 @@ A passphrase encrypts the file (age, with scrypt). It is asked for, or read from
 			secret := ""
 			if !plain {
 				var err error
-				if secret, err = a.newPassphrase(passphrase); err != nil {
+				if secret, err = a.newPassphrase(cmd.Context(), passphrase); err != nil {
 					return err
 				}
 			}
@@ -81,12 +81,12 @@ func sealed(secret string) string {
 }
 
 // newPassphrase asks for a passphrase twice, or reads it from a file.
-func (a *app) newPassphrase(file string) (string, error) {
+func (a *app) newPassphrase(ctx context.Context, file string) (string, error) {
 	f, ok := a.in.(*os.File)
 	if file == "" && (!ok || !term.IsTerminal(int(f.Fd()))) {
 		return "", usagef("there is no terminal to ask for a passphrase; name a file that holds it with --passphrase-file, or say --no-passphrase")
 	}
-	ask := a.passphrase(file)
+	ask := a.passphrase(ctx, file)
 	first, err := ask()
 	if err != nil {
 		return "", err

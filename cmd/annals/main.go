@@ -14,6 +14,8 @@ import (
 	"os/signal"
 	"strings"
 	"syscall"
+
+	"github.com/spf13/cobra"
 )
 
 // Exit codes. verify has more, one a finding: see its help.
@@ -40,7 +42,8 @@ func run(args []string, in io.Reader, out, err io.Writer) int {
 	root.SetIn(in)
 	root.SetOut(out)
 	root.SetErr(err)
-	return a.exit(root.ExecuteContext(ctx))
+	cmd, failure := root.ExecuteContextC(ctx)
+	return a.exit(cmd, failure)
 }
 
 // app is what commands share: where they read and print.
@@ -69,8 +72,9 @@ type statusError int
 
 func (e statusError) Error() string { return fmt.Sprintf("status %d", int(e)) }
 
-// exit prints an error on one line and says which code it is worth.
-func (a *app) exit(err error) int {
+// exit prints an error of a command on one line and says which code it is worth. Who
+// gave the command wrongly is sent to that command's help: the whole list is no answer.
+func (a *app) exit(cmd *cobra.Command, err error) int {
 	var status statusError
 	var usage *usageError
 	switch {
@@ -79,7 +83,7 @@ func (a *app) exit(err error) int {
 	case errors.As(err, &status):
 		return int(status)
 	case errors.As(err, &usage):
-		fmt.Fprintf(a.err, "annals: %s (annals --help shows how)\n", oneLine(err))
+		fmt.Fprintf(a.err, "annals: %s (%s --help shows how)\n", oneLine(err), cmd.CommandPath())
 		return exitUsage
 	}
 	fmt.Fprintf(a.err, "annals: %s\n", oneLine(err))

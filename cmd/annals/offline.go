@@ -28,5 +28,5 @@ func explain(data string, err error) error {
 		}
 		return fmt.Errorf("%s %w", data, datadir.ErrNone)
 	}
-	return err
+	return datadir.Unusable(data, err)
 }

@@ -47,7 +47,7 @@ func program(t *testing.T, page, mark string) string {
 	_, rest, found := strings.Cut(page, "```"+mark+"\n")
 	text, _, closed := strings.Cut(rest, "\n```\n")
 	if !found || !closed {
-		t.Fatalf("docs/producers.md has no program in %s", mark)
+		t.Fatalf("the page has no program in %s", mark)
 	}
 	return text + "\n"
 }

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -56,7 +57,7 @@ order mark at the beginning of the file is passed over.`,
 }
 
 func (a *app) runPublish(ctx context.Context, name string, o upload.Options) error {
-	in, size, err := a.input(name)
+	in, size, err := a.input(ctx, name)
 	if err != nil {
 		return err
 	}
@@ -79,17 +80,22 @@ func (a *app) runPublish(ctx context.Context, name string, o upload.Options) err
 
 // input opens what a command was told to read, and says how large it is: -1 when
 // nobody knows.
-func (a *app) input(name string) (io.ReadCloser, int64, error) {
+func (a *app) input(ctx context.Context, name string) (io.ReadCloser, int64, error) {
 	if name == "-" {
-		return io.NopCloser(a.in), -1, nil
+		return io.NopCloser(a.stdin(ctx)), -1, nil
 	}
 	f, err := os.Open(name)
 	if err != nil {
 		return nil, 0, fmt.Errorf("can't read the records: %w", err)
 	}
 	info, err := f.Stat()
-	if err != nil || !info.Mode().IsRegular() {
-		return f, -1, err
+	switch {
+	case err != nil:
+		return nil, 0, errors.Join(fmt.Errorf("can't read the records: %w", err), f.Close())
+	case info.IsDir():
+		return nil, 0, errors.Join(fmt.Errorf("%s is a folder: name a file of it, or take `annals import`, which reads folders", name), f.Close())
+	case !info.Mode().IsRegular():
+		return f, -1, nil
 	}
 	return f, info.Size(), nil
 }

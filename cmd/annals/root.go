@@ -1,23 +1,25 @@
 package main
 
 import (
-	"strings"
-
 	"github.com/spf13/cobra"
 )
 
 // root is the command above the commands.
 func (a *app) root() *cobra.Command {
 	root := &cobra.Command{
-		Use:   "annals",
-		Short: "An audit ledger: publish, look up, verify",
+		Use:     "annals",
+		Short:   "An audit ledger: publish, look up, verify",
+		Version: versionLine(),
 		Long: `Annals is an audit ledger. Services publish what somebody did; Annals keeps it
 in order for ever, shows it newest first, and lets anybody with a copy check that
 nothing was changed, dropped or reordered.
 
 Every flag can be given as an environment variable too: --nats-listen is
 ANNALS_NATS_LISTEN. The flag wins. The token that a server asks for is in
-ANNALS_TOKEN or in the file that --token-file names, and on no command line.`,
+ANNALS_TOKEN or in the file that --token-file names, and on no command line.
+
+Exits with 0 when all is well, with 2 when it was asked wrongly, and otherwise with 1;
+verify, receipt, evidence and reconcile say by further codes what they found.`,
 		Example: `  annals demo                                     see it work, in a temporary folder
   annals serve --data ./annals-data               run it
   annals publish activity.jsonl --workspace ws_7  record a file
@@ -29,24 +31,49 @@ ANNALS_TOKEN or in the file that --token-file names, and on no command line.`,
 			if len(args) == 0 {
 				return nil
 			}
-			if near := cmd.SuggestionsFor(args[0]); len(near) > 0 {
-				return usagef("there is no command %q; did you mean %s?", args[0], strings.Join(near, " or "))
-			}
-			return usagef("there is no command %q", args[0])
+			return noCommand(cmd, args[0])
 		},
-		RunE:              func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
-		PersistentPreRunE: func(cmd *cobra.Command, _ []string) error { return a.fromEnvironment(cmd) },
+		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+		PersistentPreRunE: func(cmd *cobra.Command, _ []string) error {
+			if err := a.fromEnvironment(cmd); err != nil {
+				return err
+			}
+			return needed(cmd)
+		},
 	}
-	root.SuggestionsMinimumDistance = 2
-	root.CompletionOptions.HiddenDefaultCmd = true
-	root.SetFlagErrorFunc(flagError)
+	root.SetHelpCommand(help(root))
+	root.SetVersionTemplate("{{.Version}}\n")
+	root.SetFlagErrorFunc(a.flagError)
 	for _, cmd := range []*cobra.Command{
 		a.serve(), a.demo(), a.publish(), a.imports(), a.timeline(), a.counts(), a.tail(), a.record(), a.amend(), a.receipt(), a.verify(), a.evidence(), a.reconcile(), a.witness(), a.export(), a.access(), a.keys(), a.natsConfig(), a.rebuild(), a.gap(), a.erase(), a.signFile(), a.submitFile(), a.expire(), a.retention(), a.hold(), a.catalogue(), a.epoch(), a.foldVersion(), a.bench(), a.healthcheck(), a.version(),
 	} {
 		cmd.Args = a.arguments(cmd.Args)
 		root.AddCommand(cmd)
 	}
+	complete(root, "", choices())
 	return root
+}
+
+// help is annals help: that of a command, and of one that isn't there the same as without
+// help before it. It looks at no variable: help is for who has given one wrongly, too.
+func help(root *cobra.Command) *cobra.Command {
+	return &cobra.Command{
+		Use:              "help [COMMAND]…",
+		Short:            "Help about any command",
+		Example:          "  annals help\n  annals help keys rotate",
+		PersistentPreRun: func(*cobra.Command, []string) {},
+		RunE: func(_ *cobra.Command, args []string) error {
+			cmd, rest, err := root.Find(args)
+			if err != nil {
+				return err
+			}
+			if len(rest) > 0 {
+				return noCommand(cmd, rest[0])
+			}
+			cmd.InitDefaultHelpFlag()
+			return cmd.Help()
+		},
+	}
 }
 
 // urlFlag adds the flags by which client commands find their server, and get in.

@@ -211,7 +211,7 @@ func (a *app) announce(ctx context.Context, s *service.Service, data string) {
 	if nats == "" {
 		nats = "nobody is let in: see the log"
 	}
-	fmt.Fprintf(a.out, "HTTP    %s\nNATS    %s\ndata    %s\naccess  %s\nledger  %s, %d entries\n", s.URL(), nats, data, s.Access(), s.Ledger().ID(), s.Ledger().Head().Size)
+	fmt.Fprintf(a.out, "HTTP    %s\ndocs    %[1]s/docs\nNATS    %s\ndata    %s\naccess  %s\nledger  %s, %d entries\n", s.URL(), nats, data, s.Access(), s.Ledger().ID(), s.Ledger().Head().Size)
 	if err := s.Ready(ctx); err != nil {
 		fmt.Fprintf(a.out, "NOT READY: %s\n", oneLine(err))
 		for s.Ready(ctx) != nil {

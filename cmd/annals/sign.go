@@ -49,9 +49,9 @@ proposer says, only the ledger's server can tell. --url asks it.`,
 				return usagef("--key names the file of your key")
 			}
 			open := sync.OnceValues(func() (chain.Signer, error) { // for all files
-				return keys.OpenPersonal(f.key, a.passphrase(f.passphrase))
+				return keys.OpenPersonal(f.key, a.passphrase(cmd.Context(), f.passphrase))
 			})
-			answers := bufio.NewReader(a.in)
+			answers := bufio.NewReader(a.stdin(cmd.Context()))
 			for _, file := range args {
 				if err := a.runSign(cmd.Context(), &f, file, answers, open); err != nil {
 					return err
@@ -89,7 +89,10 @@ func (a *app) runSign(ctx context.Context, f *signFlags, file string, answers *b
 	}
 	if !f.yes {
 		fmt.Fprintf(a.err, "sign %s with %s? yes or no: ", file, f.key)
-		said, _ := answers.ReadString('\n')
+		said, err := answers.ReadString('\n')
+		if errors.Is(err, errInterrupted) {
+			return fmt.Errorf("%w; nothing was signed", err)
+		}
 		if strings.TrimSpace(said) != "yes" {
 			return errors.New("nothing was signed: say yes, or give --yes")
 		}
@@ -212,7 +215,7 @@ func confirmTold(ctx context.Context, c *client.Client, p *proposal.Proposal) (l
 }
 
 // passphrase asks for a passphrase, or reads it from a file.
-func (a *app) passphrase(file string) func() (string, error) {
+func (a *app) passphrase(ctx context.Context, file string) func() (string, error) {
 	return func() (string, error) {
 		if file != "" {
 			b, err := readBounded(file, 4096)
@@ -223,9 +226,9 @@ func (a *app) passphrase(file string) func() (string, error) {
 			return "", errors.New("it is encrypted, and there is no terminal to ask for the passphrase; name a file that holds it with --passphrase-file")
 		}
 		fmt.Fprint(a.err, "passphrase: ")
-		b, err := term.ReadPassword(int(f.Fd()))
+		text, err := unseen(ctx, f)
 		fmt.Fprintln(a.err)
-		return string(b), err
+		return text, err
 	}
 }
 

@@ -1,14 +1,21 @@
 package main
 
 import (
+	"context"
+	"errors"
 	"fmt"
+	"io"
+	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"syscall"
 	"testing"
 	"unsafe"
+
+	"golang.org/x/term"
 )
 
 // pseudoTerminal opens a terminal (pty(7)): what is written to one end is read at the other.
@@ -74,5 +81,46 @@ func TestImportShowsProgress(t *testing.T) {
 	run(file)
 	if got, err := os.ReadFile(file.Name()); err != nil || len(got) > 0 {
 		t.Errorf("in a file: %v %q", err, got)
+	}
+}
+
+// TestInterruptedAtThePassphrase: whoever is asked for a passphrase and would rather not
+// gets out by Ctrl-C, and sees again what they type.
+func TestInterruptedAtThePassphrase(t *testing.T) {
+	_, far := pseudoTerminal(t)
+	t.Cleanup(func() { far.Close() })
+	before, err := term.GetState(int(far.Fd()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, interrupt := context.WithCancel(t.Context())
+	errs := &saying{words: "passphrase: ", heard: make(chan struct{})}
+	file := filepath.Join(t.TempDir(), "dana.key")
+	args := []string{"keys", "new", file}
+	a := &app{in: far, out: io.Discard, err: errs, args: args}
+	root := a.root()
+	root.SetArgs(args)
+	status := make(chan int)
+	go func() { status <- a.exit(root.ExecuteContextC(ctx)) }()
+	<-errs.heard
+	state := func() term.State {
+		s, err := term.GetState(int(far.Fd()))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return *s
+	}
+	for state() == *before { // until nothing that is typed is shown
+		runtime.Gosched()
+	}
+	interrupt()
+	if got := <-status; got != exitFailure || !strings.Contains(errs.said.String(), "interrupted") {
+		t.Errorf("status %d: %s", got, errs.said.String())
+	}
+	if state() != *before {
+		t.Error("the terminal goes on hiding what is typed")
+	}
+	if _, err := os.Stat(file); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("a key was made: %v", err)
 	}
 }

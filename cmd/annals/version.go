@@ -18,10 +18,16 @@ func (a *app) version() *cobra.Command {
 		Example: "  annals version",
 		Args:    cobra.NoArgs,
 		RunE: func(*cobra.Command, []string) error {
-			_, err := fmt.Fprintf(a.out, "annals %s, entry format 1, %s %s/%s\n", versionName(), runtime.Version(), runtime.GOOS, runtime.GOARCH)
+			_, err := fmt.Fprintln(a.out, versionLine())
 			return err
 		},
 	}
+}
+
+// versionLine is what there is to say of a program that somebody has: annals version, and
+// --version, which many ask for.
+func versionLine() string {
+	return fmt.Sprintf("annals %s, entry format 1, %s %s/%s", versionName(), runtime.Version(), runtime.GOOS, runtime.GOARCH)
 }
 
 // versionName is the release, or the commit that was built.

@@ -1,8 +1,11 @@
 package door
 
 import (
+	"slices"
 	"testing"
 
+	"annals/activity"
+	"annals/internal/access"
 	"annals/ledger/proof"
 
 	"github.com/go-json-experiment/json"
@@ -20,6 +23,7 @@ func TestAppendAcceptedIsTheLibrarys(t *testing.T) {
 		{Status: accepted, ID: "e"},
 		{Status: recorded, ID: "e", Index: &index, Ref: &OtherEntry{Index: 3}, ULID: "U", Kind: "record", EntryHash: "h"},
 		{Status: accepted, Grade: proof.Accepted, ID: "e", Sequence: &index, Place: new(uint16), Receipt: "r"},
+		{Status: accepted, ID: "e", Sequence: &index, Place: new(uint16), Doubts: &[]Doubt{{"unreadable_date", "/occurred_at", "d"}}},
 	}
 	rapid.Check(t, func(t *rapid.T) {
 		items := make([]Fate, rapid.IntRange(1, 3).Draw(t, "items"))
@@ -56,5 +60,37 @@ func TestAppendAcceptedIsTheLibrarys(t *testing.T) {
 	sequence, place := uint64(1), uint16(0)
 	if _, ok := appendAccepted(nil, []Fate{{Status: accepted, ID: "\xff", Sequence: &sequence, Place: &place}}); ok {
 		t.Error("an id that is no UTF-8 was printed")
+	}
+}
+
+// TestDoubts: a record whose date nobody can read is recorded, and who sent it is told: it
+// will stand in timelines where it was recorded, and not where it happened.
+func TestDoubts(t *testing.T) {
+	record := func(more string) []byte { return []byte(`{"type":"a.b","actor":{"type":"user","id":"u"}` + more + `}`) }
+	b := newBatch("ws_7", [][]byte{
+		record(""),
+		record(`,"occurred_at":"2026-01-01T10:00:00.5+01:00","amends":"01KA2B3C4D0000000000000005"`),
+		record(`,"occurred_at":"2026-01-01 10:00:00"`),
+		record(`,"amends":"evt-1","occurred_at":"yesterday"`),
+		[]byte(`{"type":"a.b","occurred_at":"yesterday"}`),
+	}, false, vouching(activity.Door{}, &access.Principal{}, anyID))
+	var got []string
+	for _, item := range b.items {
+		said := ""
+		if item.Doubts != nil {
+			for _, d := range *item.Doubts {
+				said += string(d.Code) + " " + d.Pointer + ";"
+			}
+		}
+		got = append(got, item.Status+" "+said)
+	}
+	want := []string{"unknown ", "unknown ", "unknown unreadable_date /occurred_at;", "unknown unreadable_date /occurred_at;unreadable_amends /amends;", "rejected "}
+	if !slices.Equal(got, want) {
+		t.Errorf("%q, want %q", got, want)
+	}
+	for i, frame := range b.frames[:4] {
+		if frame == nil {
+			t.Errorf("record %d is not published", i)
+		}
 	}
 }

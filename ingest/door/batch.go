@@ -81,10 +81,23 @@ func newBatch(workspace string, bodies [][]byte, events bool, frame framing) *ba
 			b.items[i] = refusal(bad)
 			continue
 		}
-		b.items[i] = Fate{Status: unknown}
+		b.items[i] = Fate{Status: unknown, Doubts: doubts(&keys)}
 		b.frames[i], b.items[i].ID = frame(body, &keys)
 	}
 	return b
+}
+
+// doubts returns what of a record can't be read; nil where all can.
+func doubts(keys *activity.Keys) *[]Doubt {
+	flags := keys.Unread()
+	if len(flags) == 0 {
+		return nil
+	}
+	found := make([]Doubt, len(flags))
+	for i, f := range flags {
+		found[i] = Doubt(f)
+	}
+	return &found
 }
 
 func refusal(r *activity.Refusal) Fate {

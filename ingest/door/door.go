@@ -332,7 +332,17 @@ type Fate struct {
 	Pointer *string      `json:"pointer,omitzero" nullable:"false" doc:"RFC 6901 JSON pointer of the place, inside this record."`
 	Detail  string       `json:"detail,omitzero" doc:"What is wrong there, and what to do; or, with wait=witnessed, that it is not witnessed yet."`
 
+	Doubts *[]Doubt `json:"doubts,omitzero" nullable:"false" doc:"What of it can't be read. It is recorded all the same, as it came; who sent it can correct the next, or amend it."`
+
 	named bool // the publisher gave it its id, and so published other bytes
+}
+
+// Doubt is something that a record says and that nobody can read: no reason to refuse
+// evidence, and one to tell whoever sent it, before a timeline shows it in another place.
+type Doubt struct {
+	Code    activity.FlagCode `json:"code" enum:"unreadable_date,unreadable_amends"`
+	Pointer string            `json:"pointer" doc:"RFC 6901 JSON pointer of the place, inside the record."`
+	Detail  string            `json:"detail" doc:"What it is not, and what that means."`
 }
 
 // OtherEntry names another entry.

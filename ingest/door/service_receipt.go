@@ -44,7 +44,7 @@ func parseReceiptRequest(named string, b []byte) (q ReceiptRequest, digest []byt
 		return invalid("the request has %d bytes, the most is %d", len(b), maxReceiptRequest)
 	}
 	if err := json.Unmarshal(b, &q, json.RejectUnknownMembers(true)); err != nil {
-		return invalid("the request is no JSON object of workspace, ulid or sequence and place, sha256, payload: %v", err)
+		return invalid("the request is no JSON object of workspace, ulid or sequence and place, sha256, payload: %s", problem.Misread(err))
 	}
 	switch {
 	case named != "" && q.Workspace != "" && q.Workspace != named:

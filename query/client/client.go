@@ -34,6 +34,7 @@ type Options struct {
 // Client asks one server. It may be used by many goroutines.
 type Client struct {
 	base  string
+	shown string // base without the password that may be in it
 	token string
 	http  *http.Client
 }
@@ -51,11 +52,11 @@ func New(base string, o Options) (*Client, error) {
 	if strings.ContainsFunc(o.Token, func(r rune) bool { return r <= ' ' || r > '~' }) {
 		return nil, errors.New("the token has a character that no token has, such as white space: give it alone") // and quote nothing of it
 	}
-	return &Client{base: strings.TrimRight(base, "/"), token: o.Token, http: o.HTTP}, nil
+	return &Client{base: strings.TrimRight(base, "/"), shown: strings.TrimRight(u.Redacted(), "/"), token: o.Token, http: o.HTTP}, nil
 }
 
-// URL is where the server is.
-func (c *Client) URL() string { return c.base }
+// URL is where the server is, as it may be shown: of a password there is xxxxx.
+func (c *Client) URL() string { return c.shown }
 
 // authorize adds the token to a request.
 func (c *Client) authorize(r *http.Request) {
@@ -104,7 +105,7 @@ func (c *Client) Do(ctx context.Context, method, path string, body []byte, heade
 	defer res.Body.Close()
 	got, err := io.ReadAll(io.LimitReader(res.Body, maxAnswer))
 	if err != nil {
-		return nil, fmt.Errorf("the server at %s broke its answer off: %w", c.base, err)
+		return nil, fmt.Errorf("the server at %s broke its answer off: %w", c.shown, err)
 	}
 	return &Answer{res.StatusCode, res.Header, got}, nil
 }
@@ -142,11 +143,11 @@ func (c *Client) unreached(err error) error {
 	unsent := errors.As(err, &op) && op.Op == "dial"
 	switch {
 	case errors.Is(err, syscall.ECONNREFUSED):
-		return &UnreachedError{fmt.Sprintf("no server answers at %s: start one with `annals serve`, or use another URL", c.base), unsent, err}
+		return &UnreachedError{fmt.Sprintf("no server answers at %s: start one with `annals serve`, or use another URL", c.shown), unsent, err}
 	case errors.As(err, &op), errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
-		return &UnreachedError{fmt.Sprintf("the server at %s can't be reached: %v", c.base, err), unsent, err}
+		return &UnreachedError{fmt.Sprintf("the server at %s can't be reached: %v", c.shown, err), unsent, err}
 	}
-	return fmt.Errorf("the server at %s: %w", c.base, err)
+	return fmt.Errorf("the server at %s: %w", c.shown, err)
 }
 
 // UnreachedError says that no answer came. Whatever was asked may have been done,

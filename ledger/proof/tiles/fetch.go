@@ -37,7 +37,7 @@ func (p *Place) fetch(ctx context.Context, path string, most int64) ([]byte, err
 			return nil, ctx.Err()
 		}
 		if attempt == p.o.Attempts {
-			return nil, fmt.Errorf("proof/tiles: GET %s failed %d times; the last time: %w", url, attempt, again.err)
+			return nil, fmt.Errorf("proof/tiles: GET %s failed %d times; the last time: %w", p.String()+"/"+path, attempt, again.err)
 		}
 		// Not all at the same moment: half of the pause is drawn.
 		wait = max(wait, pause/2+rand.N(pause/2+1))
@@ -80,23 +80,23 @@ func (p *Place) ask(ctx context.Context, url string, most int64) (b []byte, wait
 	var left *redirectError
 	switch {
 	case errors.As(err, &left):
-		return nil, 0, fmt.Errorf("proof/tiles: GET %s: %w", url, left)
+		return nil, 0, fmt.Errorf("proof/tiles: GET %s: %w", req.URL.Redacted(), left)
 	case err != nil:
 		return nil, 0, &againError{why(err)}
 	}
 	defer func() { _ = resp.Body.Close() }()
 	switch code := resp.StatusCode; {
 	case code == http.StatusNotFound || code == http.StatusGone:
-		return nil, 0, fmt.Errorf("proof/tiles: GET %s: %s: %w", url, resp.Status, ErrAbsent)
+		return nil, 0, fmt.Errorf("proof/tiles: GET %s: %s: %w", req.URL.Redacted(), resp.Status, ErrAbsent)
 	case code == http.StatusTooManyRequests || code == http.StatusRequestTimeout || code >= 500:
 		seconds, _ := strconv.Atoi(resp.Header.Get("Retry-After"))
 		return nil, time.Duration(seconds) * time.Second, &againError{errors.New(resp.Status)}
 	case code != http.StatusOK:
-		return nil, 0, fmt.Errorf("proof/tiles: GET %s: %s", url, resp.Status)
+		return nil, 0, fmt.Errorf("proof/tiles: GET %s: %s", req.URL.Redacted(), resp.Status)
 	}
 	keys := strings.HasSuffix(url, "/"+KeysPath) || strings.HasSuffix(url, "/"+KeysFile)
 	if kind := page(resp.Header.Get("Content-Type")); kind != "" && !(keys && strings.HasSuffix(kind, "json")) {
-		return nil, 0, fmt.Errorf("proof/tiles: GET %s: the answer is %s, not a log's file: something else answers for the log", url, kind)
+		return nil, 0, fmt.Errorf("proof/tiles: GET %s: the answer is %s, not a log's file: something else answers for the log", req.URL.Redacted(), kind)
 	}
 	body, err := plain(resp)
 	if err != nil {

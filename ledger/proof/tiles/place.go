@@ -122,12 +122,12 @@ func (p *Place) Close() error {
 // Folder reports whether the place is a folder.
 func (p *Place) Folder() bool { return p.root != nil }
 
-// String is the place's name.
+// String is the place's name; of a password in a URL there is xxxxx.
 func (p *Place) String() string {
 	if p.root != nil {
 		return p.root.Name()
 	}
-	return p.base.String()
+	return p.base.Redacted()
 }
 
 // ErrAbsent says that a file is not there: the server or the folder says so

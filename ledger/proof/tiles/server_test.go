@@ -211,3 +211,23 @@ func TestAsksOnlyWhatIsSigned(t *testing.T) {
 		t.Errorf("beyond: %d, %v", n, err)
 	}
 }
+
+// TestNoPasswordIsShown: a place that is reached with a password is named without it,
+// wherever it is named.
+func TestNoPasswordIsShown(t *testing.T) {
+	gone := httptest.NewServer(http.NotFoundHandler())
+	address := strings.TrimPrefix(gone.URL, "http://")
+	broken := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusBadGateway) }))
+	defer broken.Close()
+	defer gone.Close()
+	for _, host := range []string{address, strings.TrimPrefix(broken.URL, "http://"), "127.0.0.1:1"} {
+		p, err := Open("http://ann:hunter2@"+host+"/log", quick)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, err = p.fetch(t.Context(), "checkpoint", 100)
+		if err == nil || strings.Contains(err.Error(), "hunter2") || strings.Contains(p.String(), "hunter2") || !strings.Contains(err.Error(), host+"/log/checkpoint") {
+			t.Errorf("%s: %v", p, err)
+		}
+	}
+}

@@ -32,7 +32,7 @@ func Load(root string) (*access.Book, error) {
 		return nil, nil
 	}
 	if err != nil {
-		return nil, fmt.Errorf("the API keys can't be read: %w", err)
+		return nil, datadir.Unusable(root, fmt.Errorf("the API keys can't be read: %w", err))
 	}
 	book, err := access.NewBook(text, saving(path))
 	if err != nil {

@@ -8,6 +8,7 @@ import (
 
 	"annals/internal/access"
 	"annals/internal/access/oidc"
+	"annals/internal/problem"
 	"annals/query"
 
 	"github.com/go-json-experiment/json"
@@ -36,7 +37,7 @@ func ReadConfig(path string) (c Config, err error) {
 		return c, fmt.Errorf("the access configuration can't be read: %w", err)
 	}
 	if err := json.Unmarshal(text, &c, json.RejectUnknownMembers(true)); err != nil {
-		return c, fmt.Errorf("%s does not parse (docs/access.md): %w", path, err)
+		return c, fmt.Errorf("%s is no access configuration (docs/access.md): %s", path, problem.Misread(err))
 	}
 	var protection http.CrossOriginProtection
 	for _, origin := range c.Origins {

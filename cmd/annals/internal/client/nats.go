@@ -6,7 +6,11 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"net/url"
 	"slices"
+	"strconv"
+	"strings"
+	"sync"
 	"time"
 
 	"annals/cmd/annals/internal/natscontext"
@@ -25,6 +29,15 @@ import (
 type OverNATS struct {
 	nc   *nats.Conn
 	most int // bytes of a request
+
+	mu    sync.Mutex
+	asked map[*asked]struct{} // requests under way
+}
+
+// asked is a request on a subject, and what ends it.
+type asked struct {
+	subject string
+	end     context.CancelCauseFunc
 }
 
 // natsTimeout is more than a server waits for the stream and the ledger together.
@@ -32,15 +45,65 @@ const natsTimeout = 45 * time.Second
 
 // Connect connects to the servers that a target says.
 func Connect(target natscontext.Target, name string) (*OverNATS, error) {
-	url, opts, err := target.Resolve()
+	urls, opts, err := target.Resolve()
 	if err != nil {
 		return nil, err
 	}
-	nc, err := nats.Connect(url, append([]nats.Option{nats.Name(name), nats.MaxReconnects(-1), nats.ReconnectBufSize(-1)}, opts...)...)
-	if err != nil {
-		return nil, fmt.Errorf("no NATS server lets us in at %s: %w", url, err)
+	c := &OverNATS{asked: map[*asked]struct{}{}}
+	c.nc, err = nats.Connect(urls, append([]nats.Option{nats.Name(name), nats.MaxReconnects(-1), nats.ReconnectBufSize(-1), nats.ErrorHandler(c.failed)}, opts...)...)
+	if bad, ok := errors.AsType[*url.Error](err); ok {
+		err = bad.Err // the URL that it quotes is not for everybody
 	}
-	return &OverNATS{nc, int(nc.MaxPayload()) - requestRoom}, nil
+	if err != nil {
+		return nil, fmt.Errorf("no NATS server lets us in at %s: %w", redacted(urls), err)
+	}
+	c.most = int(c.nc.MaxPayload()) - requestRoom
+	return c, nil
+}
+
+// redacted is servers' URLs as they may be shown: of a password there is xxxxx.
+func redacted(urls string) string {
+	parts := strings.Split(urls, ",")
+	for i, part := range parts {
+		if u, err := url.Parse(strings.TrimSpace(part)); err == nil {
+			parts[i] = u.Redacted()
+		} else if at := strings.LastIndexByte(part, '@'); at >= 0 {
+			parts[i] = "…" + part[at:]
+		}
+	}
+	return strings.Join(parts, ",")
+}
+
+// failed hears what the server says beside its answers: that somebody may not publish on a
+// subject is no answer, and who waits for one would wait in vain.
+func (c *OverNATS) failed(_ *nats.Conn, _ *nats.Subscription, err error) {
+	if !errors.Is(err, nats.ErrPermissionViolation) {
+		return
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for a := range c.asked {
+		if strings.Contains(err.Error(), strconv.Quote(a.subject)) {
+			a.end(err)
+		}
+	}
+}
+
+// asking returns a context that ends when the server refuses what is published on a subject.
+func (c *OverNATS) asking(ctx context.Context, subject string) (context.Context, func()) {
+	ctx, stop := context.WithTimeout(ctx, natsTimeout)
+	ctx, end := context.WithCancelCause(ctx)
+	a := &asked{subject, end}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.asked[a] = struct{}{}
+	return ctx, func() {
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		delete(c.asked, a)
+		end(nil)
+		stop()
+	}
 }
 
 // requestRoom is left for a request's headers.
@@ -81,8 +144,6 @@ func (c *OverNATS) fit(lines [][]byte) (n int) {
 func several(record []byte) bool { return bytes.IndexByte(record, '\n') >= 0 }
 
 func (c *OverNATS) request(ctx context.Context, workspace string, lines [][]byte) ([]Outcome, error) {
-	ctx, cancel := context.WithTimeout(ctx, natsTimeout)
-	defer cancel()
 	m := &nats.Msg{
 		Subject: door.SubjectRecord + "." + workspace,
 		Header:  nats.Header{door.HeaderWait: {"recorded"}, "Content-Type": {"application/x-ndjson"}},
@@ -91,8 +152,13 @@ func (c *OverNATS) request(ctx context.Context, workspace string, lines [][]byte
 	if several(lines[0]) {
 		m.Header["Content-Type"] = []string{"application/json"}
 	}
+	ctx, done := c.asking(ctx, m.Subject)
+	defer done()
 	got, err := c.nc.RequestMsgWithContext(ctx, m)
 	switch {
+	case err != nil && errors.Is(context.Cause(ctx), nats.ErrPermissionViolation):
+		return nil, &Problem{Code: "permissions_violation", Status: http.StatusForbidden, Detail: "NATS doesn't let this user publish on " + m.Subject +
+			": take a producer's seed or credentials for the workspace " + workspace + " (annals nats-config --workspace " + workspace + ")"}
 	case errors.Is(err, nats.ErrNoResponders):
 		return nil, client.Unreached("no ledger answers there on "+m.Subject+": is `annals serve` running, and does this account import the subject?", true, err)
 	case errors.Is(err, nats.ErrMaxPayload):

@@ -131,3 +131,45 @@ func TestOverNATS(t *testing.T) {
 		t.Errorf("a record that fits in no message: %v %+v", err, got)
 	}
 }
+
+// TestOverNATSDenied: who may not publish for a workspace is told so at once, and not after
+// every try has waited for an answer that nobody gives.
+func TestOverNATSDenied(t *testing.T) {
+	b, err := broker.Start(broker.Options{StoreDir: t.TempDir()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { b.Close() })
+	c, err := Connect(natscontext.Target{URL: b.ClientURL()}, "test")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(c.Close)
+	got, err := c.Publish(t.Context(), "no.workspace", [][]byte{[]byte(`{}`), []byte(`{}`)}, true) // none of the subjects that the broker lets anybody publish on
+	var p *Problem
+	if !errors.As(err, &p) || p.Status != 403 || !strings.Contains(p.Detail, "publish on annals.api.record.no.workspace: take a producer's seed") {
+		t.Errorf("%v", err)
+	}
+	if len(got) != 2 || got[0].Status != Unsent || got[1].Status != Unsent {
+		t.Errorf("what became of the lines: %+v", got)
+	}
+	if len(c.asked) != 0 {
+		t.Errorf("%d requests are under way", len(c.asked))
+	}
+}
+
+// TestNoPasswordIsShown: what can't be reached is named without what one gets in by.
+func TestNoPasswordIsShown(t *testing.T) {
+	for _, urls := range []string{"nats://ann:hunter2@127.0.0.1:1", "nats://127.0.0.1:1, nats://ann:hunter2@127.0.0.1:2", "nats://ann:hunter2%@127.0.0.1:1"} {
+		if _, err := Connect(natscontext.Target{URL: urls}, "test"); err == nil || strings.Contains(err.Error(), "hunter2") || !strings.Contains(err.Error(), "127.0.0.1:") {
+			t.Errorf("%s: %v", urls, err)
+		}
+	}
+	c, err := New("http://ann:hunter2@127.0.0.1:1/", Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := c.Publish(t.Context(), "ws", [][]byte{[]byte("{}")}, false); err == nil || strings.Contains(err.Error(), "hunter2") || !strings.Contains(err.Error(), "127.0.0.1:1") {
+		t.Errorf("over HTTP: %v", err)
+	}
+}

@@ -27,6 +27,14 @@ type Outcome struct {
 	Code      string  `json:"code"`
 	Pointer   string  `json:"pointer"`
 	Detail    string  `json:"detail"`
+	Doubts    []Doubt `json:"doubts"`
+}
+
+// Doubt is what of a record can't be read, though it is recorded.
+type Doubt struct {
+	Code    string `json:"code"`
+	Pointer string `json:"pointer"`
+	Detail  string `json:"detail"`
 }
 
 // items are what an answer says of records, one after the other.

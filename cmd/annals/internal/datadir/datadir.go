@@ -119,6 +119,21 @@ func (e *MissingError) Error() string {
 	return fmt.Sprintf("%s: %s%c is missing beside the other parts; %s", e.Root, e.Part, filepath.Separator, what)
 }
 
+// Unusable says what to do where err is that a folder is a file, or another user's:
+// nothing is lost or broken then. Any other error it returns as it is.
+func Unusable(root string, err error) error {
+	var at *fs.PathError
+	switch {
+	case !errors.As(err, &at):
+		return err
+	case errors.Is(err, syscall.ENOTDIR):
+		return fmt.Errorf("%s is not a folder: name one with --data: %w", root, at)
+	case errors.Is(err, fs.ErrPermission):
+		return fmt.Errorf("this user may not use %s: run annals as whoever the folder belongs to, or name another with --data: %w", root, at)
+	}
+	return err
+}
+
 // Look reads a folder's state. It changes nothing. A part that is missing is
 // not its concern: see [Dir.Complete].
 func Look(root string) (*Dir, error) {
@@ -139,7 +154,7 @@ func Look(root string) (*Dir, error) {
 		}
 		return d, nil
 	case !errors.Is(err, fs.ErrNotExist):
-		return nil, err
+		return nil, Unusable(d.Root, err)
 	case len(present) > 0:
 		// Without the note: the keys are gone, or the note out of them.
 		return nil, &MissingError{Root: d.Root, Part: Keys}
@@ -158,14 +173,14 @@ func (d *Dir) parts() (present []string, foreign bool, err error) {
 		return nil, false, nil
 	}
 	if err != nil {
-		return nil, false, fmt.Errorf("the data folder can't be read: %w", err)
+		return nil, false, Unusable(d.Root, fmt.Errorf("the data folder can't be read: %w", err))
 	}
 	for _, entry := range names {
 		switch name := entry.Name(); {
 		case name == Keys:
 			files, err := os.ReadDir(d.Path(Keys))
 			if err != nil {
-				return nil, false, fmt.Errorf("the keys can't be read: %w", err)
+				return nil, false, Unusable(d.Root, fmt.Errorf("the keys can't be read: %w", err))
 			}
 			counts := func(f fs.DirEntry) bool {
 				return f.Name() != lockName && f.Name() != Access && f.Name() != Embed && !durable.Temporary(f.Name())

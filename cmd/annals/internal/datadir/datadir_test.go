@@ -2,6 +2,7 @@ package datadir
 
 import (
 	"errors"
+	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -188,5 +189,27 @@ func TestLookRefuses(t *testing.T) {
 	file := filepath.Join(foreign, "thesis.txt")
 	if _, err := Look(file); err == nil {
 		t.Error("a file passes for a folder")
+	}
+}
+
+// TestUnusable: whose folder it is, and that it is none, are no failures of a disk. An
+// error of any other kind stays what it was.
+func TestUnusable(t *testing.T) {
+	denied := fmt.Errorf("ledger: storage failed: %w; free space", &fs.PathError{Op: "open", Path: "data/ledger", Err: syscall.EACCES})
+	if err := Unusable("data", denied); err == nil || !errors.Is(err, fs.ErrPermission) ||
+		err.Error() != "this user may not use data: run annals as whoever the folder belongs to, or name another with --data: open data/ledger: permission denied" {
+		t.Errorf("another user's folder: %v", err)
+	}
+	file := filepath.Join(t.TempDir(), "file")
+	if err := os.WriteFile(file, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := Look(file); err == nil || !strings.HasPrefix(err.Error(), file+" is not a folder: name one with --data: ") {
+		t.Errorf("a file in a folder's place: %v", err)
+	}
+	for _, err := range []error{nil, ErrNone, syscall.EACCES, &fs.PathError{Op: "write", Path: "data/x", Err: syscall.ENOSPC}} {
+		if got := Unusable("data", err); got != err {
+			t.Errorf("%v became %v", err, got)
+		}
 	}
 }

@@ -361,10 +361,10 @@ func TestMappingsAreStrict(t *testing.T) {
 	}
 }
 
-// TestRowIsText: base64 in the report is what is no UTF-8.
+// TestRefusedBytesAreKept: base64 in the report is what is no UTF-8.
 func TestRefusedBytesAreKept(t *testing.T) {
 	var report bytes.Buffer
-	u := &run{o: Options{Report: &report}, summary: &Summary{reasons: map[string]*reason{}}, now: &Counts{}, file: "a\xff"}
+	u := &run{o: Options{Report: &report}, summary: &Summary{}, now: &Counts{}, file: "a\xff"}
 	raw := []byte("{\"a\":\"\xff\"}")
 	if err := u.refuse(&Item{Raw: raw, Refusal: &Refusal{Code: "invalid_utf8"}}); err != nil {
 		t.Fatal(err)

@@ -3,6 +3,7 @@ package imports
 import (
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"unicode/utf8"
 
@@ -18,6 +19,7 @@ type Status string
 // What a row of the report may say.
 const (
 	StatusRefused    Status = "refused"     // it is no record, and not in the ledger
+	StatusDoubtful   Status = "doubtful"    // it is in the ledger, and something in it can't be read
 	StatusConflict   Status = "conflict"    // recorded, beside another that had its id first
 	StatusUnknown    Status = "unknown"     // it was sent, and no answer came
 	StatusUnsent     Status = "unsent"      // it is surely not in the ledger
@@ -75,32 +77,40 @@ func (c *Counts) add(o *Counts) {
 // Summary is what became of all files.
 type Summary struct {
 	Counts
-	Files       int // dealt with
-	Failed      int // not read to their ends
-	Known       int // of the files: already known as imported
-	PassedOver  int
-	reasons     map[string]*reason
-	reasonOrder []string
+	Files      int // dealt with
+	Failed     int // not read to their ends
+	Known      int // of the files: already known as imported
+	PassedOver int
+	refusals   reasons
+	doubts     reasons
 }
 
-// reason is why things were refused: how many, and the first of them.
+// reason is why things were refused, or are doubtful: how many, and the first of them.
 type reason struct {
+	code  string
 	n     int
 	first string
 }
 
-func (s *Summary) refuse(file string, it *Item) {
-	r := s.reasons[it.Refusal.Code]
-	if r == nil {
-		detail := it.Refusal.Detail
-		if it.Refusal.Pointer != "" {
-			detail = "at " + it.Refusal.Pointer + ": " + detail
+// reasons are in the order in which they were met.
+type reasons []*reason
+
+func (rs *reasons) add(file string, it *Item, code, pointer, detail string) {
+	i := slices.IndexFunc(*rs, func(r *reason) bool { return r.code == code })
+	if i < 0 {
+		if pointer != "" {
+			detail = "at " + pointer + ": " + detail
 		}
-		r = &reason{first: fmt.Sprintf("%s:%d:%d: %s", file, it.Line, it.Column, detail)}
-		s.reasons[it.Refusal.Code] = r
-		s.reasonOrder = append(s.reasonOrder, it.Refusal.Code)
+		i = len(*rs)
+		*rs = append(*rs, &reason{code: code, first: fmt.Sprintf("%s:%d:%d: %s", file, it.Line, it.Column, detail)})
 	}
-	r.n++
+	(*rs)[i].n++
+}
+
+func (rs reasons) print(b *strings.Builder, what string) {
+	for _, r := range rs {
+		fmt.Fprintf(b, "%s, %s: %d\n  %s\n", what, r.code, r.n, show.Clean(r.first))
+	}
 }
 
 // Whole reports whether everything of every file is in the ledger.
@@ -117,10 +127,8 @@ func (s *Summary) Print(w io.Writer, report string) error {
 	if s.PassedOver > 0 {
 		fmt.Fprintf(&b, "%s passed over: their names are not the format's\n", show.Count(s.PassedOver, "file"))
 	}
-	for _, code := range s.reasonOrder {
-		r := s.reasons[code]
-		fmt.Fprintf(&b, "refused, %s: %d\n  %s\n", code, r.n, show.Clean(r.first))
-	}
+	s.doubts.print(&b, "doubtful")
+	s.refusals.print(&b, "refused")
 	if s.Unknown > 0 {
 		fmt.Fprintf(&b, "unknown, no answer came: %d\n", s.Unknown)
 	}
@@ -133,7 +141,7 @@ func (s *Summary) Print(w io.Writer, report string) error {
 	if s.Failed > 0 {
 		fmt.Fprintf(&b, "%s not read to the end\n", show.Count(s.Failed, "file"))
 	}
-	if !s.Whole() || s.Conflicts+s.PassedOver > 0 {
+	if !s.Whole() || s.Conflicts+s.PassedOver+len(s.doubts) > 0 {
 		fmt.Fprintf(&b, "each, with its place and its bytes, is in %s\n", report)
 	}
 	_, err := io.WriteString(w, b.String())
@@ -156,7 +164,7 @@ func (u *run) row(r *Row) error {
 // refuse reports what is no record.
 func (u *run) refuse(it *Item) error {
 	u.now.Refused++
-	u.summary.refuse(u.file, it)
+	u.summary.refusals.add(u.file, it, it.Refusal.Code, it.Refusal.Pointer, it.Refusal.Detail)
 	r := &Row{File: u.file, Status: StatusRefused, Place: &it.Place, Size: it.Size, Code: it.Refusal.Code, Pointer: it.Refusal.Pointer, Detail: it.Refusal.Detail}
 	if utf8.Valid(it.Raw) {
 		r.Text = string(it.Raw)
@@ -168,6 +176,12 @@ func (u *run) refuse(it *Item) error {
 
 // answered reports what became of a record that was sent, or should have been.
 func (u *run) answered(it *Item, o client.Outcome) error {
+	for _, d := range o.Doubts {
+		u.summary.doubts.add(u.file, it, d.Code, d.Pointer, d.Detail)
+		if err := u.row(&Row{File: u.file, Status: StatusDoubtful, Place: &it.Place, Size: it.Size, Code: d.Code, Pointer: d.Pointer, Detail: d.Detail}); err != nil {
+			return err
+		}
+	}
 	r := &Row{File: u.file, Place: &it.Place, Size: it.Size, Code: o.Code, Pointer: o.Pointer, Detail: o.Detail}
 	switch o.Status {
 	case "recorded":

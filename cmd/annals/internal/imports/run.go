@@ -53,7 +53,7 @@ func Run(ctx context.Context, files []File, passed []string, o Options) (*Summar
 	if o.Progress == nil {
 		o.Progress = func(int) {}
 	}
-	u := &run{o: o, summary: &Summary{reasons: map[string]*reason{}, PassedOver: len(passed)}}
+	u := &run{o: o, summary: &Summary{PassedOver: len(passed)}}
 	for _, name := range passed {
 		if err := u.row(&Row{File: name, Status: StatusPassedOver, Detail: "its name is not one of the format's; name the file to have it imported"}); err != nil {
 			return u.summary, err

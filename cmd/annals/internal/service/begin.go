@@ -112,6 +112,7 @@ func (s *Service) publishGenesis(ctx context.Context) error {
 	origin := s.o.Origin
 	if origin == "" {
 		origin = "annals.invalid/" + hex.EncodeToString(nonce[:8]) // RFC 2606: a name of nobody's
+		s.o.Logger.Info("this ledger is nobody's by its name, which can't be changed later: begin one that is to stay with --origin, such as example.com/audit", "origin", origin)
 	}
 	g := chain.Genesis{
 		Origin: origin, Stream: ingest.Stream, Created: time.Now().UnixNano(),

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/url"
 	"os"
 	"strconv"
 	"time"
@@ -101,14 +102,17 @@ func splitAddress(address string) (host string, port int, err error) {
 // openCluster connects to an external cluster. It reconnects for ever once it
 // was connected, but a cluster that can't be reached at the start is an error.
 func (s *Service) openCluster() (*line, error) {
-	url, opts, err := s.o.Cluster.Resolve()
+	urls, opts, err := s.o.Cluster.Resolve()
 	if err != nil {
 		return nil, err
 	}
 	if password := os.Getenv("ANNALS_NATS_PASSWORD"); password != "" && len(opts) == 0 {
 		opts = append(opts, nats.UserInfo(broker.UserLedger, password)) // a URL's own user wins
 	}
-	nc, err := nats.Connect(url, append(ingest.ConnOptions("annals", s.o.Logger), opts...)...)
+	nc, err := nats.Connect(urls, append(ingest.ConnOptions("annals", s.o.Logger), opts...)...)
+	if bad, ok := errors.AsType[*url.Error](err); ok {
+		err = bad.Err // the URL that it quotes has the password
+	}
 	if err != nil {
 		return nil, fmt.Errorf("can't connect to NATS; check --nats, --creds and --context: %w", err)
 	}
@@ -135,6 +139,15 @@ func (s *Service) durable(ctx context.Context) error {
 		return nil
 	}
 	return fmt.Errorf("%w (or, where records may be lost, start with --insecure-not-durable)", err)
+}
+
+// denied explains a start that failed because NATS lets this user do less than a ledger does.
+// The server says so beside its answers, and what was asked only times out.
+func (l *line) denied(err error) error {
+	if l == nil || l.nc == nil || !errors.Is(l.nc.LastError(), nats.ErrPermissionViolation) {
+		return err
+	}
+	return fmt.Errorf("%w; NATS lets this user do less than a ledger does: give the ledger's seed with --nkey, or its credentials with --creds, as annals nats-config writes them: %w", err, l.nc.LastError())
 }
 
 // stage lets the embedded server stage the batches of a stream that was just made.

@@ -103,11 +103,18 @@ func generatedCluster(t *testing.T, operator bool) {
 	if !srv.ReadyForConnections(30 * time.Second) {
 		t.Fatal("the server does not start")
 	}
-	o := options(filepath.Join(t.TempDir(), "data"))
-	o.Cluster = &natscontext.Target{URL: "nats://" + address, Nkey: natsconfig.SeedFile(dir, "ledger")}
-	if operator {
-		o.Cluster = &natscontext.Target{URL: "nats://" + address, Creds: natsconfig.CredsFile(dir, "ledger")}
+	as := func(user string) *natscontext.Target {
+		if operator {
+			return &natscontext.Target{URL: "nats://" + address, Creds: natsconfig.CredsFile(dir, user)}
+		}
+		return &natscontext.Target{URL: "nats://" + address, Nkey: natsconfig.SeedFile(dir, user)}
 	}
+	o := options(filepath.Join(t.TempDir(), "data"))
+	o.Cluster = as("producer")
+	if s, err := Start(t.Context(), o); err == nil || !strings.Contains(err.Error(), "NATS lets this user do less than a ledger does: give the ledger's seed with --nkey") {
+		t.Fatalf("as a producer: %v, %v", s, err)
+	}
+	o.Cluster = as("ledger")
 	o.Trim = Trim{Margin: 10, Replica: "a", Replicas: []string{"a"}, every: 10 * time.Millisecond}
 	o.scrubEvery = 10 * time.Millisecond
 	s := mustStart(t, o)

@@ -1,6 +1,8 @@
 package service
 
 import (
+	"bytes"
+	"log/slog"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -43,6 +45,25 @@ func TestOriginStays(t *testing.T) {
 	o.Origin = "example.com/other"
 	if s, err := Start(t.Context(), o); err == nil || !strings.Contains(err.Error(), "begun as example.com/audit") {
 		t.Errorf("%v, %v", s, err)
+	}
+}
+
+// TestOriginOfNobody: a ledger that is begun without a name says so while it can still be
+// begun again, and only then.
+func TestOriginOfNobody(t *testing.T) {
+	for name, begun := range map[string]string{"named": "example.com/audit", "unnamed": ""} {
+		t.Run(name, func(t *testing.T) {
+			o := options(filepath.Join(t.TempDir(), "data"))
+			o.Origin = begun
+			for start, want := range []bool{begun == "", false} {
+				var log bytes.Buffer
+				o.Logger = slog.New(slog.NewTextHandler(&log, nil))
+				mustClose(t, mustStart(t, o))
+				if got := strings.Contains(log.String(), "begin one that is to stay with --origin"); got != want {
+					t.Errorf("start %d: told %v, want %v:\n%s", start+1, got, want, log.String())
+				}
+			}
+		})
 	}
 }
 

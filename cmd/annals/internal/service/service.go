@@ -195,6 +195,7 @@ func Start(ctx context.Context, o Options) (*Service, error) {
 	o.defaults()
 	s := &Service{o: o}
 	if err := s.start(ctx); err != nil {
+		err = s.line.denied(err)
 		stopCtx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
 		defer cancel()
 		return nil, errors.Join(err, s.Close(stopCtx))

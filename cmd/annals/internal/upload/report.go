@@ -24,11 +24,12 @@ type Report struct {
 	Unknown    []int // accepted, or sent without an answer
 	Unsent     []int // surely not in the stream
 
+	Doubtful []*Rejection // in the ledger, and not read as was meant: one reason each
+
 	outside int // rejected without an entry in the ledger that says so
-	byCode  map[string]*Rejection
 }
 
-// Rejection is one reason and the lines that it holds of.
+// Rejection is one reason, to reject or to doubt, and the lines that it holds of.
 type Rejection struct {
 	Code   string
 	Lines  []int
@@ -36,9 +37,10 @@ type Rejection struct {
 	first  int    // the first line's number
 }
 
-func newReport() *Report { return &Report{byCode: map[string]*Rejection{}} }
-
 func (r *Report) add(number int, o client.Outcome) {
+	for _, d := range o.Doubts {
+		r.Doubtful = noted(r.Doubtful, number, d.Code, d.Pointer, d.Detail)
+	}
 	switch o.Status {
 	case "recorded":
 		r.Recorded++
@@ -59,20 +61,26 @@ func (r *Report) reject(number int, o client.Outcome) {
 	if o.Index == nil {
 		r.outside++
 	}
-	found := r.byCode[o.Code]
-	if found == nil {
-		found = &Rejection{Code: o.Code}
-		r.byCode[o.Code] = found
-		r.Rejections = append(r.Rejections, found)
+	r.Rejections = noted(r.Rejections, number, o.Code, o.Pointer, o.Detail)
+}
+
+// noted adds a line to the reason that it has, or begins one.
+func noted(reasons []*Rejection, number int, code, pointer, detail string) []*Rejection {
+	i := slices.IndexFunc(reasons, func(x *Rejection) bool { return x.Code == code })
+	if i < 0 {
+		i = len(reasons)
+		reasons = append(reasons, &Rejection{Code: code})
 	}
+	found := reasons[i]
 	if len(found.Lines) == 0 || number < found.first {
 		found.first = number
-		found.Detail = o.Detail
-		if o.Pointer != "" {
-			found.Detail = "at " + o.Pointer + ": " + o.Detail
+		found.Detail = detail
+		if pointer != "" {
+			found.Detail = "at " + pointer + ": " + detail
 		}
 	}
 	found.Lines = append(found.Lines, number)
+	return reasons
 }
 
 // unsent notes the lines that were read and never sent.
@@ -95,6 +103,14 @@ func (r *Report) Whole() bool {
 	return r.Rejected()+len(r.Unknown)+len(r.Unsent) == 0
 }
 
+// printReasons prints reasons and their lines, by the first line of each.
+func printReasons(b *strings.Builder, what string, reasons []*Rejection) {
+	slices.SortFunc(reasons, func(a, b *Rejection) int { return cmp.Compare(a.first, b.first) })
+	for _, x := range reasons {
+		fmt.Fprintf(b, "%s, %s: %s\n  %s\n", what, x.Code, numbers(x.Lines), show.Clean(x.Detail))
+	}
+}
+
 // Print prints the report.
 func (r *Report) Print(w io.Writer) error {
 	var b strings.Builder
@@ -103,10 +119,8 @@ func (r *Report) Print(w io.Writer) error {
 	if len(r.Conflicts) > 0 {
 		fmt.Fprintf(&b, "conflict (recorded beside the one that had the id first): %s\n", numbers(r.Conflicts))
 	}
-	slices.SortFunc(r.Rejections, func(a, b *Rejection) int { return cmp.Compare(a.first, b.first) })
-	for _, x := range r.Rejections {
-		fmt.Fprintf(&b, "rejected, %s: %s\n  %s\n", x.Code, numbers(x.Lines), show.Clean(x.Detail))
-	}
+	printReasons(&b, "doubtful", r.Doubtful)
+	printReasons(&b, "rejected", r.Rejections)
 	switch {
 	case r.outside == 0:
 	case r.outside == r.Rejected():

@@ -35,7 +35,7 @@ func Run(ctx context.Context, in io.Reader, o Options) (*Report, error) {
 	if o.Progress == nil {
 		o.Progress = func(int) {}
 	}
-	u := &upload{o: o, report: newReport(), baskets: map[string]*basket{}}
+	u := &upload{o: o, report: &Report{}, baskets: map[string]*basket{}}
 	err := u.run(ctx, newLines(in))
 	if err != nil {
 		u.report.unsent(u.baskets)

@@ -191,7 +191,7 @@ func TestRejectedWhere(t *testing.T) {
 		"1 of those rejected are not in the ledger,": {nil, &index},
 		"": {&index},
 	} {
-		r := newReport()
+		r := &Report{}
 		for i, at := range indexes {
 			r.add(i+1, client.Outcome{Status: "rejected", Code: "wrong_type", Index: at})
 		}

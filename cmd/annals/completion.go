@@ -1,0 +1,58 @@
+package main
+
+import (
+	"strings"
+
+	"annals/cmd/annals/internal/imports"
+
+	"github.com/spf13/cobra"
+)
+
+// choices are the words of flags that take no others, by command and flag: what the shell
+// completes. A flag that any command has by one meaning stands under its name alone.
+func choices() map[string][]string {
+	roles := []string{"eraser", "operator", "root"}
+	all := map[string][]string{
+		"kind":                {"record", "duplicate", "conflict", "rejection", "control", "gap"},
+		"grade":               {"verified", "delegated", "asserted", "anonymous", "none"},
+		"order":               {"recorded", "occurred"},
+		"log-level":           {"debug", "info", "warn", "error"},
+		"log-format":          {"text", "json"},
+		"timeline output":     {"table", "json", "jsonl"},
+		"tail output":         {"table", "jsonl"},
+		"counts output":       {"table", "json"},
+		"bench output":        {"table", "json"},
+		"record output":       {"text", "json"},
+		"verify output":       {"text", "json"},
+		"reconcile output":    {"text", "json"},
+		"receipt output":      {"text", "json", "receipt"},
+		"counts by":           {"day", "hour", "kind", "type", "group", "source", "outcome", "grade", "user", "object", "linked", "session", "ip"},
+		"erase reason":        {"request", "order", "mistake", "secret", "contract"},
+		"keys rotate role":    {"checkpoint", "ledger", "heads", "operator"},
+		"keys add role":       append(roles[:3:3], "ledger", "checkpoint", "heads"),
+		"keys threshold role": roles,
+	}
+	for _, f := range imports.Formats() {
+		all["import format"] = append(all["import format"], f.Name)
+	}
+	return all
+}
+
+// complete has the shell complete the words of the flags of a command and all below it. path
+// is the command's without the program's name.
+func complete(cmd *cobra.Command, path string, all map[string][]string) {
+	for name, words := range all {
+		at := strings.LastIndexByte(name, ' ') + 1
+		of, flag := strings.TrimSuffix(name[:at], " "), name[at:]
+		if cmd.Flags().Lookup(flag) != nil && (of == "" || of == path) {
+			_ = cmd.RegisterFlagCompletionFunc(flag, cobra.FixedCompletions(words, cobra.ShellCompDirectiveNoFileComp))
+		}
+	}
+	for _, sub := range cmd.Commands() {
+		below := sub.Name()
+		if path != "" {
+			below = path + " " + below
+		}
+		complete(sub, below, all)
+	}
+}
