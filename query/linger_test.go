@@ -157,6 +157,9 @@ func TestStrays(t *testing.T) {
 	}
 	s.refused(http.StatusTooManyRequests, "rate_limited", "GET", "/nowhere")
 	s.refused(http.StatusTooManyRequests, "rate_limited", "DELETE", "/healthz")
+	for _, path := range []string{"/openapi.json", "/openapi.yaml", "/docs"} {
+		s.refused(http.StatusTooManyRequests, "rate_limited", "GET", path)
+	}
 	s.refused(http.StatusTooManyRequests, "rate_limited", "GET", "/v1/workspaces/ws_a/timeline")
 	if got := s.do("GET", "/healthz"); got.status != http.StatusOK {
 		t.Errorf("a probe: %d", got.status)
