@@ -23,11 +23,13 @@ type need struct {
 	where  func(f *filter) string
 	hidden func(f *filter) error                // what is said of a workspace that the token doesn't name; nil: that there is none
 	only   func(f *filter, o *access.Only) bool // whether a token for one user or object is for this; nil: it is not
+	large  bool                                 // it is open, and costs
 	face   bool                                 // the path has no room for the workspace: see [API.place]
 }
 
-// open is what shows nothing of what was recorded.
-var open = need{}
+// open is what shows nothing of what was recorded. openDocument is such a thing of many
+// pages: an address has it as often as it may show bad tokens.
+var open, openDocument = need{}, need{large: true}
 
 // inWorkspace is what is about the workspace of the path.
 func inWorkspace(anyOf access.Scopes) need {
@@ -70,7 +72,10 @@ func everywhere(anyOf access.Scopes) need {
 
 // problems are the codes of those who are not let in.
 func (n *need) problems() []problem.Code {
-	if n.anyOf == 0 {
+	switch {
+	case n.large:
+		return []problem.Code{problem.TokenInURL, problem.RateLimited}
+	case n.anyOf == 0:
 		return []problem.Code{problem.TokenInURL}
 	}
 	return []problem.Code{problem.TokenInURL, problem.Unauthenticated, problem.MissingScope, problem.NoSuchWorkspace, problem.RateLimited, problem.TooManyAtOnce}
@@ -89,6 +94,9 @@ func (n *need) document(op *huma.Operation) {
 
 // enter finds out who asks, unless anybody may.
 func (a *API) enter(w http.ResponseWriter, r *http.Request, n *need) (*http.Request, error) {
+	if n.large {
+		return r, a.o.Access.Stranger(r)
+	}
 	if n.anyOf == 0 {
 		return r, nil
 	}

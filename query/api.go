@@ -125,7 +125,7 @@ type API struct {
 	hub      *hub
 	served   http.Handler
 	atOnce   uint64 // entries that user activity asks the indexes for at once
-	turns    turns
+	turns    *turns
 
 	protection http.CrossOriginProtection
 }
@@ -163,6 +163,7 @@ func New(o Options) *API {
 	}
 	problem.Install()
 	a := &API{o: o, mux: &routes{ServeMux: http.NewServeMux()}, opened: o.Ledger.Head().Size, atOnce: projections.MaxLimit, turns: newTurns(runtime.GOMAXPROCS(0))}
+	a.turns.recorded = func() uint64 { return o.Ledger.Head().Size }
 	a.cursors = newSealer(o.Ledger.ID())
 	for _, origin := range o.Origins {
 		if err := a.protection.AddTrustedOrigin(origin); err != nil {

@@ -13,7 +13,7 @@ type Bounds struct {
 	HeaderSeconds  int   `json:"header_seconds,omitzero"`  // that it may take to arrive; 10
 	BodyBytes      int64 `json:"body_bytes,omitzero"`      // of a request as it is sent; 16 MiB, which is the most
 	BodySeconds    int   `json:"body_seconds,omitzero"`    // that header and body may take to arrive; 60
-	StalledSeconds int   `json:"stalled_seconds,omitzero"` // that a tail's client may take no bytes; 10
+	StalledSeconds int   `json:"stalled_seconds,omitzero"` // that a tail's client may take no bytes, and up to half as many by chance; 10
 }
 
 // mostBody is what the doors read at the most.

@@ -121,12 +121,22 @@ func follow(r *http.Request) {
 	if !ok {
 		return // not served by Serve
 	}
+	arrive(r)
 	if r.ContentLength == 0 { // -1 is unknown
 		l.drain.arrived(l.conn)
 		return
 	}
 	l.drain.mark(l.conn, false)
 	r.Body = &followed{r.Body, l}
+}
+
+// arrive notes that what came over a connection was a request, so far.
+func arrive(r *http.Request) {
+	if l, ok := r.Context().Value(drainKey{}).(link); ok {
+		if v, ok := l.inner.(*visitor); ok {
+			v.asked()
+		}
+	}
 }
 
 // followed is a body that tells when it was read to its end, or as far as it

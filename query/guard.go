@@ -36,12 +36,13 @@ func (a *API) guard(next http.Handler) http.Handler {
 			if v := recover(); v != nil {
 				a.recovered(sw, r, v)
 			}
+			arrive(r) // with its body
 			a.done(sw, r, time.Since(start))
 		}()
 		if err := a.o.Access.CheckURL(r); err != nil {
 			// It is nowhere to be seen: in no log, and not in the answer.
 			r.URL = &url.URL{Path: "/"}
-			a.refuse(sw, r, err)
+			a.stray(sw, r, err)
 			return
 		}
 		if a.cors(sw, r) {
@@ -119,7 +120,7 @@ func (a *API) route(w http.ResponseWriter, r *http.Request) {
 	// percent-encoded must not silently become another question.
 	clean := unslashed(r)
 	if p := clean.URL.EscapedPath(); p != "/" && path.Clean(p) != p {
-		a.refuse(w, r, problem.New(problem.NoSuchPath, "the path has an empty, . or .. segment, or ends in /; percent-encode ids: / is %%2F, . is %%2E"))
+		a.stray(w, r, problem.New(problem.NoSuchPath, "the path has an empty, . or .. segment, or ends in /; percent-encode ids: / is %%2F, . is %%2E"))
 		return
 	}
 	routed := routable(clean)
@@ -134,10 +135,19 @@ func (a *API) route(w http.ResponseWriter, r *http.Request) {
 	if probe.status == http.StatusMethodNotAllowed {
 		allow := probe.Header().Get("Allow")
 		w.Header().Set("Allow", allow)
-		a.refuse(w, r, problem.New(problem.MethodNotAllowed, "%s is not allowed here; use %s", r.Method, allow))
+		a.stray(w, r, problem.New(problem.MethodNotAllowed, "%s is not allowed here; use %s", r.Method, allow))
 		return
 	}
-	a.refuse(w, r, problem.New(problem.NoSuchPath, ""))
+	a.stray(w, r, problem.New(problem.NoSuchPath, ""))
+}
+
+// stray refuses a request for what is not there, before anybody has looked at whose it is:
+// an address has so many of those, as it has of bad tokens.
+func (a *API) stray(w http.ResponseWriter, r *http.Request, err error) {
+	if beyond := a.o.Access.Stranger(r); beyond != nil {
+		err = beyond
+	}
+	a.refuse(w, r, err)
 }
 
 // probe sees what the mux would answer.

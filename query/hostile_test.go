@@ -62,7 +62,7 @@ func quiet(t *testing.T, before int) {
 // TestSlowloris: hundreds of connections whose header, or whose body, never ends are
 // cut, each, and hold no more than a goroutine or two until then.
 func TestSlowloris(t *testing.T) {
-	s, keys := besiege(t, access.Limits{}, Options{}, bounds{300 * time.Millisecond, 600 * time.Millisecond, maxConnections})
+	s, keys := besiege(t, access.Limits{}, Options{}, bounds{300 * time.Millisecond, 600 * time.Millisecond, maxConnections, nil})
 	s.token = keys.mint(t, access.Read, "ws_own")
 	recorder := keys.mint(t, access.Record, "ws_own")
 	s.goesOn(1)
@@ -108,7 +108,7 @@ func TestSlowloris(t *testing.T) {
 // TestConnectionsAreBounded: beyond the most nobody is taken in, and one that ends
 // makes room.
 func TestConnectionsAreBounded(t *testing.T) {
-	s, _ := besiege(t, access.Limits{}, Options{}, bounds{time.Minute, time.Minute, 4})
+	s, _ := besiege(t, access.Limits{}, Options{}, bounds{time.Minute, time.Minute, 4, nil})
 	const request = "GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n"
 	var held []net.Conn
 	for range 4 {
@@ -147,7 +147,7 @@ func TestConnectionsAreBounded(t *testing.T) {
 // TestHugeHeaders: a header of more than the most is refused while it arrives: what
 // follows is never read.
 func TestHugeHeaders(t *testing.T) {
-	s, keys := besiege(t, access.Limits{}, Options{}, bounds{time.Minute, time.Minute, maxConnections})
+	s, keys := besiege(t, access.Limits{}, Options{}, bounds{time.Minute, time.Minute, maxConnections, nil})
 	s.token = keys.mint(t, access.Read, "ws_own")
 	for i := range 50 {
 		c, err := net.Dial("tcp", s.addr)
@@ -177,7 +177,7 @@ func TestHugeHeaders(t *testing.T) {
 func TestStalledReaders(t *testing.T) {
 	const tokens, tails, queue = 10, 5, 4 << 10
 	s, keys := besiege(t, access.Limits{Tails: tails, PerSecond: 1e6, Burst: 1e6},
-		Options{Tail: TailOptions{QueueBytes: queue, WriteTimeout: 300 * time.Millisecond, SlowAfter: 100 * time.Millisecond}}, bounds{time.Minute, time.Minute, maxConnections})
+		Options{Tail: TailOptions{QueueBytes: queue, WriteTimeout: 300 * time.Millisecond, SlowAfter: 100 * time.Millisecond}}, bounds{time.Minute, time.Minute, maxConnections, nil})
 	s.token = keys.mint(t, access.Read, "ws_own")
 	s.goesOn(1)
 	s.client.CloseIdleConnections()
@@ -242,7 +242,7 @@ func TestStalledReaders(t *testing.T) {
 // TestManyQueries: five hundred of the dearest questions at once. So many of a token
 // run as it may have, the others are told to wait, and recording goes on.
 func TestManyQueries(t *testing.T) {
-	s, keys := besiege(t, access.Limits{Queries: 4, PerSecond: 1e6, Burst: 1e6}, Options{}, bounds{time.Minute, time.Minute, maxConnections})
+	s, keys := besiege(t, access.Limits{Queries: 4, PerSecond: 1e6, Burst: 1e6}, Options{}, bounds{time.Minute, time.Minute, maxConnections, nil})
 	s.token = keys.mint(t, access.Read, "ws_own")
 	for range 20 {
 		s.more("ws_own", 100)

@@ -17,6 +17,8 @@ type listener struct {
 	conn *http.ResponseController
 	wake chan struct{} // has room for one: something has changed
 
+	patience time.Duration // that a write may last
+
 	// next is the first entry that the listener has not been asked about. It is the
 	// goroutine's own while the hub hands it nothing.
 	next uint64
@@ -164,7 +166,7 @@ func (l *listener) begin() error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.sending = time.Now()
-	timeout := l.o.WriteTimeout
+	timeout := l.patience
 	if l.hurried {
 		timeout = min(timeout, hurryTimeout)
 	}

@@ -276,16 +276,16 @@ func init() {
 		},
 		{
 			path: "/openapi.json", id: "openapi-json", summary: "This document", description: "OpenAPI 3.1 as JSON.",
-			mediaType: openAPIJSON, access: open, answer: (*API).openAPI, problems: []problem.Code{problem.UnknownParameter},
+			mediaType: openAPIJSON, access: openDocument, answer: (*API).openAPI, problems: []problem.Code{problem.UnknownParameter},
 		},
 		{
 			path: "/openapi.yaml", id: "openapi-yaml", summary: "This document", description: "OpenAPI 3.1 as YAML.",
-			mediaType: openAPIYAML, access: open, answer: (*API).openAPI, problems: []problem.Code{problem.UnknownParameter},
+			mediaType: openAPIYAML, access: openDocument, answer: (*API).openAPI, problems: []problem.Code{problem.UnknownParameter},
 		},
 		{
 			path: problem.DocsPath, id: "docs", summary: "This document for people",
 			description: "One page; it loads nothing from elsewhere.",
-			mediaType:   "text/html", access: open, answer: (*API).docs, problems: []problem.Code{problem.UnknownParameter},
+			mediaType:   "text/html", access: openDocument, answer: (*API).docs, problems: []problem.Code{problem.UnknownParameter},
 		},
 	}
 	operations = append(operations, logOperations()...)

@@ -9,6 +9,8 @@ import (
 	"net/http"
 	"time"
 
+	"annals/internal/access"
+
 	"golang.org/x/net/netutil"
 )
 
@@ -38,13 +40,15 @@ const (
 // no fault of the stop.
 func (a *API) Serve(ctx context.Context, l net.Listener) error {
 	b := &a.o.Bounds
-	return a.serve(ctx, l, bounds{time.Duration(b.HeaderSeconds) * time.Second, time.Duration(b.BodySeconds) * time.Second, b.Connections})
+	late := access.NewLateness(unaskedPerSecond, unaskedLingers)
+	return a.serve(ctx, l, bounds{time.Duration(b.HeaderSeconds) * time.Second, time.Duration(b.BodySeconds) * time.Second, b.Connections, late})
 }
 
 // bounds are what clients have to keep to who don't say who they are yet.
 type bounds struct {
 	header, request time.Duration // in which either has to arrive
 	connections     int
+	late            *access.Lateness // of those that end without having asked; nil: they end at once
 }
 
 // answered is when an answer has to have gone out. It counts from the header on, as
@@ -56,6 +60,9 @@ func (b bounds) answered() time.Duration {
 
 // serve is Serve with other bounds.
 func (a *API) serve(ctx context.Context, l net.Listener, b bounds) error {
+	if b.late != nil {
+		l = newLingering(l, b.late, b.connections, ctx.Done())
+	}
 	inner := &taken{Listener: l}
 	l = netutil.LimitListener(inner, b.connections)
 	if a.o.TLS != nil { // outermost: the server looks for TLS there, and for HTTP/2 in it

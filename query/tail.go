@@ -24,7 +24,7 @@ type TailOptions struct {
 	QueueBytes   int           // bytes of those, or one event, however large; 0: 64 KiB
 	Heartbeat    time.Duration // how often something is sent when nothing happens; 0: 15 s
 	Retry        time.Duration // after how long a client shall come again; up to half as much is added, by chance; 0: 2 s
-	WriteTimeout time.Duration // a client that takes no bytes for so long is cut off; 0: 10 s
+	WriteTimeout time.Duration // a client that takes no bytes for so long is cut off; up to half as much is added, by chance; 0: 10 s
 	SlowAfter    time.Duration // one that takes none for so long while its queue fills is told, and dropped; 0: 2 s
 	Lag          uint64        // entries that the hub may be behind the indexes; 0: 16,384
 	SocketBytes  int           // that the system may hold for one that takes none; it may double that. 0: 64 KiB
@@ -81,10 +81,11 @@ func (a *API) tail(w http.ResponseWriter, r *http.Request, f *filter) error {
 		question: question{query: q, key: string(key), workspace: f.workspace, sentence: f.sentence},
 		o:        &a.hub.o, out: w, conn: http.NewResponseController(w),
 		wake: make(chan struct{}, 1), next: b.next,
+		patience: a.hub.patience(),
 	}
 	// The server's bound on an answer is none on a stream: each write has its own.
 	// Where it can't be set nothing would end a write, so that is no server for it.
-	if err := l.conn.SetWriteDeadline(time.Now().Add(a.hub.o.WriteTimeout)); err != nil {
+	if err := l.conn.SetWriteDeadline(time.Now().Add(l.patience)); err != nil {
 		return err
 	}
 	if !a.hub.admit(l) {

@@ -177,6 +177,19 @@ func TestStalledIsCut(t *testing.T) {
 	}
 }
 
+// TestPatience: those who stall together are not cut together, and none is cut early.
+func TestPatience(t *testing.T) {
+	h := &hub{o: TailOptions{WriteTimeout: time.Minute}}
+	least, most := time.Hour, time.Duration(0)
+	for range 1000 {
+		d := h.patience()
+		least, most = min(least, d), max(most, d)
+	}
+	if least < time.Minute || most > 90*time.Second || most-least < 20*time.Second {
+		t.Errorf("from %s to %s", least, most)
+	}
+}
+
 // TestThousandListeners holds a thousand listeners of ten workspaces to a bound of
 // memory while records pour in, first while they read and then while none does.
 func TestThousandListeners(t *testing.T) {

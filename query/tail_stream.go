@@ -71,6 +71,10 @@ func (s *stream) end(err error) {
 // retry is when a client shall come again: not all of them at the same moment.
 func (h *hub) retry() time.Duration { return h.o.Retry + rand.N(h.o.Retry/2+1) }
 
+// patience is how long a client may take no bytes: a thousand that stall together are not
+// cut, and don't come again, together.
+func (h *hub) patience() time.Duration { return h.o.WriteTimeout + rand.N(h.o.WriteTimeout/2+1) }
+
 // begin sends the head, and the newest entries where they were asked for.
 func (s *stream) begin(b beginning) error {
 	first := appendRetry(nil, s.hub.retry())

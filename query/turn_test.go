@@ -157,3 +157,131 @@ func TestQueriesTakeTurns(t *testing.T) {
 		s.api.turns.Release(n)
 	}
 }
+
+// TestQueriesRest: while records come and many queries are under way, those work for a
+// quarter of the time and no less; while none come, or few queries are under way, they
+// don't rest.
+func TestQueriesRest(t *testing.T) {
+	for name, c := range map[string]struct {
+		queries   int
+		recording bool
+		least     float64
+		most      float64
+	}{
+		"many, while records come": {64, true, 0.24, 0.27},
+		"many, and no records":     {64, false, 0.99, 1},
+		"some, while records come": {7, true, 0.49, 0.52},
+		"few, while records come":  {4, true, 0.99, 1},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				all := newTurns(4) // two
+				began := time.Now()
+				if c.recording {
+					all.recorded = func() uint64 { return uint64(time.Since(began) / (10 * time.Millisecond)) }
+				} else {
+					all.recorded = func() uint64 { return 7 }
+					time.Sleep(time.Second)
+					all.owed(true) // it has seen the last one
+					all.worked = quantum
+					all.owed(true)
+					time.Sleep(time.Second)
+				}
+				const lasts = 10 * time.Second
+				ctx, cancel := context.WithTimeout(t.Context(), lasts)
+				defer cancel()
+				var worked atomic.Int64
+				var wg sync.WaitGroup
+				for range c.queries {
+					wg.Go(func() {
+						turn := &turn{ctx: ctx, of: all}
+						defer turn.leave()
+						for turn.pace() == nil {
+							time.Sleep(quantum)
+							worked.Add(int64(quantum))
+						}
+					})
+				}
+				wg.Wait()
+				if share := float64(worked.Load()) / float64(2*lasts); share < c.least || share > c.most {
+					t.Errorf("they worked for %.3f of the time, want %.2f to %.2f", share, c.least, c.most)
+				}
+				if all.worked > restLongest {
+					t.Errorf("%s of work are not rested for yet", all.worked)
+				}
+			})
+		})
+	}
+}
+
+// TestFirstTurn: whoever asks for the first turn waits for one of those that have had
+// theirs, and not for all of them, whether they rest or not; and these have theirs though
+// there is always somebody who asks for the first.
+func TestFirstTurn(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		all := newTurns(1)
+		began := time.Now()
+		all.recorded = func() uint64 { return uint64(time.Since(began) / (10 * time.Millisecond)) }
+		ctx, cancel := context.WithCancel(t.Context())
+		var worked atomic.Int64
+		var wg sync.WaitGroup
+		for range 64 {
+			wg.Go(func() {
+				turn := &turn{ctx: ctx, of: all}
+				defer turn.leave()
+				for turn.pace() == nil {
+					time.Sleep(quantum)
+					worked.Add(1)
+				}
+			})
+		}
+		time.Sleep(time.Second)
+		for range 100 {
+			before, asked := worked.Load(), time.Now()
+			turn := &turn{ctx: ctx, of: all}
+			if err := turn.pace(); err != nil {
+				t.Fatal(err)
+			}
+			if waited, most := time.Since(asked), 2*quantum+restLongest; waited > most {
+				t.Errorf("a first turn came after %s, want %s at the most", waited, most)
+			}
+			time.Sleep(quantum / 2)
+			turn.leave()
+			time.Sleep(2 * restLongest)
+			if worked.Load() == before {
+				t.Error("the others have no turn beside those who ask for the first")
+			}
+		}
+		cancel()
+		wg.Wait()
+		if !all.TryAcquire(1) || !all.again.TryAcquire(1) || all.waiting.Load() != 0 {
+			t.Error("a turn was not given back")
+		}
+	})
+}
+
+// TestRestEnds: whoever goes while resting leaves the turn to others.
+func TestRestEnds(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		all := newTurns(1)
+		n := uint64(0)
+		all.recorded = func() uint64 { n++; return n }
+		all.worked = time.Hour
+		all.waiting.Store(64)
+		ctx, cancel := context.WithCancel(t.Context())
+		resting := make(chan error)
+		began := time.Now()
+		go func() { resting <- (&turn{ctx: ctx, of: all, had: true}).pace() }()
+		synctest.Wait()
+		if all.TryAcquire(1) {
+			t.Fatal("it doesn't rest")
+		}
+		cancel()
+		if err := <-resting; !errors.Is(err, context.Canceled) || time.Since(began) != 0 {
+			t.Errorf("%v after %s", err, time.Since(began))
+		}
+		if !all.TryAcquire(1) || !all.again.TryAcquire(1) {
+			t.Error("the turn is kept")
+		}
+	})
+}

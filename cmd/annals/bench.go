@@ -54,7 +54,7 @@ and how that compares with what the machine can do at best.
   http      records posted over HTTP by 64 clients, a record and 500 at a time, until the
             stream has them, beside a handler that reads and parses and does nothing else
   append    in process, without a stream, parsing included
-  hostile   as latency, alone and under attack: live tails that nobody reads, connections
+  hostile   as latency, alone and under attack by turns: live tails that nobody reads, connections
             that drip, the dearest questions, endless headers, bad tokens. Asked for by
             its name alone: it takes minutes
 
@@ -66,7 +66,7 @@ first, and read the spread before the figure.`,
   annals bench --dir /var/lib/annals               measure that disk
   annals bench -o json > today.json                keep every round's figures
   annals bench -o json | jq -r '.measures[] | [.name, .median, .unit] | @tsv'
-  annals bench --mode hostile --rounds 5           what an attack does to who records
+  annals bench --mode hostile --records 50000 --rounds 1   what an attack does to who records
   annals bench --mode ndjson --cpuprofile cpu.out && go tool pprof -top cpu.out`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return a.runBench(cmd.Context(), o) },

@@ -1,9 +1,6 @@
 package access
 
-import (
-	"net"
-	"net/http"
-)
+import "net/http"
 
 // Bears reports whether a request says who it comes from: by an Authorization header,
 // whatever stands in it, or by a client's certificate. Where nobody need be known,
@@ -19,14 +16,16 @@ var anonymous = &Principal{Kind: ByNothing}
 
 // EnterAnonymous is [Gate.Enter] for a request that bears nothing, at a door that asks
 // for nothing. It is taken off what the address that it came from may ask, which has
-// as much as a token. The error is a problem, [problem.RateLimited].
+// as much as a token. The error is a problem, [problem.RateLimited], and comes as late as
+// a token's.
 func (g *Gate) EnterAnonymous(w http.ResponseWriter, r *http.Request) (*Principal, error) {
 	if g == nil {
 		return developer, nil
 	}
-	host, _, err := net.SplitHostPort(r.RemoteAddr)
+	who := "anonymous:" + Address(r.RemoteAddr)
+	err := g.limits.spend(w.Header(), who, g.o.Now())
 	if err != nil {
-		host = r.RemoteAddr
+		g.hold(r.Context(), who)
 	}
-	return anonymous, g.limits.spend(w.Header(), "anonymous:"+host, g.o.Now())
+	return anonymous, err
 }

@@ -1,6 +1,7 @@
 package access
 
 import (
+	"fmt"
 	"net/http/httptest"
 	"testing"
 
@@ -33,6 +34,11 @@ func TestAnonymous(t *testing.T) {
 	}
 	if err := enter("192.0.2.2:1"); err != nil {
 		t.Errorf("another address: %v", err)
+	}
+	for i, want := range []bool{true, true, false} {
+		if err := enter(fmt.Sprintf("[2001:db8::%d]:1", i)); (err == nil) != want {
+			t.Errorf("address %d of a network: %v", i, err)
+		}
 	}
 	for _, header := range []string{"", "nonsense", "Bearer "} {
 		r.Header.Set("Authorization", header)

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"net/http"
-	"net/netip"
 	"strings"
 	"time"
 )
@@ -34,9 +33,9 @@ type Options struct {
 
 	Limits Limits
 
-	// Hold is how long whoever is beyond a limit waits for being told so: who asks again
-	// at once, whatever Retry-After says, can do so as often a second and connection, and
-	// costs as little. 0: they don't wait.
+	// Hold is how long whoever is beyond a limit waits for being told so, at the least: of
+	// a token, and of an address, no more than ten a second are told. So who asks again at
+	// once, whatever Retry-After says, costs little. 0: they don't wait.
 	Hold time.Duration
 
 	Now func() time.Time // nil: [time.Now]
@@ -48,6 +47,7 @@ type Gate struct {
 	o            Options
 	limits       *limiter
 	strangers    *limiter // by address: who was not let in
+	late         *Lateness
 	certificates certificates
 }
 
@@ -64,8 +64,15 @@ func NewGate(o Options) (*Gate, error) {
 		return nil, err
 	}
 	limits := newLimiter(o.Limits)
-	return &Gate{o, limits, limits.strangers(), known}, nil
+	return &Gate{o, limits, limits.strangers(), NewLateness(toldPerSecond, toldAfter), known}, nil
 }
+
+// How often a second a token, or an address, is told that it is beyond a limit, and how
+// late at the most.
+const (
+	toldPerSecond = 10
+	toldAfter     = 10 * time.Second
+)
 
 // Enter returns who a request comes from, and takes it off what their token may ask.
 // The answer's headers say what is left. The errors are problems: those of
@@ -78,18 +85,34 @@ func (g *Gate) Enter(w http.ResponseWriter, r *http.Request) (*Principal, error)
 	case g == nil:
 		return p, err
 	case err != nil:
-		if beyond := g.strangers.spend(nil, addressOf(r), g.o.Now()); beyond != nil {
-			g.hold(r.Context())
+		if beyond := g.Stranger(r); beyond != nil {
 			return nil, beyond
 		}
 		return nil, err
 	}
 	if err = g.limits.spend(w.Header(), p.payer(), g.o.Now()); err != nil {
 		g.refused(r, p, err)
-		g.hold(r.Context())
+		g.hold(r.Context(), p.payer())
 	}
 	return p, err
 }
+
+// Stranger counts that a request was refused of which nobody knows whose it is. The error
+// is a problem, [problem.RateLimited], where too many of its address were, and comes late.
+func (g *Gate) Stranger(r *http.Request) error {
+	if g == nil {
+		return nil
+	}
+	address := Address(r.RemoteAddr)
+	err := g.strangers.spend(nil, address, g.o.Now())
+	if err != nil {
+		g.hold(r.Context(), addressPrefix+address)
+	}
+	return err
+}
+
+// addressPrefix tells an address from a token.
+const addressPrefix = "address "
 
 // CheckURL is [CheckURL] for a request, and tells of one that was refused. What is told
 // of it is to hold nothing of its URL.
@@ -109,32 +132,16 @@ func (g *Gate) refused(r *http.Request, who *Principal, why error) {
 }
 
 // hold waits before somebody is told that they are beyond a limit.
-func (g *Gate) hold(ctx context.Context) {
+func (g *Gate) hold(ctx context.Context, who string) {
 	if g.o.Hold <= 0 {
 		return
 	}
-	t := time.NewTimer(g.o.Hold)
+	t := time.NewTimer(max(g.o.Hold, g.late.Of(who, g.o.Now())))
 	defer t.Stop()
 	select {
 	case <-t.C:
 	case <-ctx.Done():
 	}
-}
-
-// addressOf is where a request comes from: of IPv6 the network, of which a machine has
-// all addresses (RFC 6177, 2).
-func addressOf(r *http.Request) string {
-	from, err := netip.ParseAddrPort(r.RemoteAddr)
-	if err != nil {
-		return r.RemoteAddr
-	}
-	address := from.Addr().Unmap().WithZone("")
-	if address.Is6() {
-		if network, err := address.Prefix(64); err == nil {
-			return network.String()
-		}
-	}
-	return address.String()
 }
 
 // Authorize is [Principal.Authorize] for an operation that a request asks for, and
@@ -158,7 +165,7 @@ func (g *Gate) Begin(ctx context.Context, p *Principal, w Work) (end func(), err
 		return func() {}, nil
 	}
 	if end, err = g.limits.begin(p.payer(), w, g.o.Now()); err != nil {
-		g.hold(ctx)
+		g.hold(ctx, p.payer())
 	}
 	return end, err
 }

@@ -133,7 +133,7 @@ func (l *limiter) spend(h http.Header, id string, now time.Time) error {
 	if h != nil {
 		beyond = problem.New(problem.RateLimited, "")
 	} else {
-		beyond = problem.New(problem.RateLimited, "too many tokens that are not good came from this address")
+		beyond = problem.New(problem.RateLimited, "too many requests that were refused came from this address without a token that is good")
 	}
 	return beyond.WithHeader("Retry-After", strconv.Itoa(max(1, seconds(1-left))))
 }

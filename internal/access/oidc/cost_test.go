@@ -8,6 +8,8 @@ import (
 	"slices"
 	"testing"
 	"time"
+
+	"annals/internal/access/oidc/oidctest"
 )
 
 // knocker asks a door, in this process, with a token.
@@ -27,12 +29,12 @@ func (k knocker) knock(token string) (status int) {
 // its size, however it is put together: what it costs is bounded before it is looked at.
 // How long each takes is a benchmark's to say.
 func TestRefusedCheaply(t *testing.T) {
-	p := newProvider(t)
-	k := knocker{door(t, p.verifier(Options{})).Config.Handler}
-	if got := k.knock(p.token(nil)); got != http.StatusOK {
+	p := oidctest.New(t)
+	k := knocker{door(t, verifier(t, p, Options{})).Config.Handler}
+	if got := k.knock(p.Token(nil)); got != http.StatusOK {
 		t.Fatalf("a good token: %d", got)
 	}
-	tokens := hostile(t, p)
+	tokens := oidctest.Hostile(t, p)
 	k.knock(tokens["kid of nobody"]) // the one fetch in ten seconds
 	const most = 256 << 10           // of a token that has 16 KiB at the most
 	var before, after runtime.MemStats
@@ -51,9 +53,9 @@ func TestRefusedCheaply(t *testing.T) {
 // BenchmarkHostile says how long a door takes for each of the hostile tokens, in turn,
 // and the longest of the medians of each: worst-ms is what docs/benchmarks.md tells.
 func BenchmarkHostile(b *testing.B) {
-	p := newProvider(b)
-	k := knocker{door(b, p.verifier(Options{})).Config.Handler}
-	tokens := hostile(b, p)
+	p := oidctest.New(b)
+	k := knocker{door(b, verifier(b, p, Options{})).Config.Handler}
+	tokens := oidctest.Hostile(b, p)
 	took := map[string][]time.Duration{}
 	for b.Loop() {
 		for name, token := range tokens {

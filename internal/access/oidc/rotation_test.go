@@ -8,11 +8,11 @@ import (
 	"testing"
 	"time"
 
-	"github.com/go-jose/go-jose/v4"
+	"annals/internal/access/oidc/oidctest"
 )
 
 // settle waits for a fetch under way.
-func (p *provider) settle(v *Verifier) {
+func settle(v *Verifier) {
 	v.keys.mu.Lock()
 	running := v.keys.running
 	v.keys.mu.Unlock()
@@ -21,16 +21,11 @@ func (p *provider) settle(v *Verifier) {
 	}
 }
 
-// by is a good token by a key under an id.
-func (p *provider) by(key any, id string) string {
-	return signed(p.t, key, jose.RS256, `{"alg":"RS256","kid":"`+id+`"}`, string(payloadOf(p.token(nil))))
-}
-
 // TestRotation changes the provider's keys while many come in: nobody with a good
 // token is kept out, and the key that is taken away lets nobody in any more.
 func TestRotation(t *testing.T) {
-	p := newProvider(t)
-	v := p.verifier(Options{})
+	p := oidctest.New(t)
+	v := verifier(t, p, Options{})
 	check := func(token string) {
 		if _, err := v.Verify(t.Context(), token); err != nil {
 			t.Errorf("a good token: %v", err)
@@ -44,27 +39,27 @@ func TestRotation(t *testing.T) {
 		}
 		wg.Wait()
 	}
-	old, young := p.by(rsaKey(), "rsa-1"), p.by(otherKey(), "rsa-2")
+	old, young := p.By(oidctest.RSAKey(), "rsa-1"), p.By(oidctest.OtherKey(), "rsa-2")
 	all(old) // nobody knows a key yet: all wait for one fetch
-	if n := p.fetches.Load(); n != 1 {
+	if n := p.Fetches.Load(); n != 1 {
 		t.Errorf("%d fetches for %d at once", n, many)
 	}
-	p.show(public("rsa-1", rsaKey().Public(), ""), public("rsa-2", otherKey().Public(), ""))
-	p.advance(fetchPause)
+	p.Show(oidctest.Public("rsa-1", oidctest.RSAKey().Public(), ""), oidctest.Public("rsa-2", oidctest.OtherKey().Public(), ""))
+	p.Advance(fetchPause)
 	var wg sync.WaitGroup
 	for i := range many {
 		wg.Go(func() { check([]string{old, young}[i%2]) })
 	}
 	wg.Wait()
-	if n := p.fetches.Load(); n != 2 {
+	if n := p.Fetches.Load(); n != 2 {
 		t.Errorf("%d fetches after the rotation, want 2", n)
 	}
 	// The old key goes. Whoever comes after a minute makes it be noticed.
-	p.show(public("rsa-2", otherKey().Public(), ""))
-	p.advance(refreshAfter + time.Second)
+	p.Show(oidctest.Public("rsa-2", oidctest.OtherKey().Public(), ""))
+	p.Advance(refreshAfter + time.Second)
 	all(young)
-	p.settle(v)
-	if _, err := v.Verify(t.Context(), p.by(rsaKey(), "rsa-1")); !errors.Is(err, errUnknownKey) {
+	settle(v)
+	if _, err := v.Verify(t.Context(), p.By(oidctest.RSAKey(), "rsa-1")); !errors.Is(err, errUnknownKey) {
 		t.Errorf("a key that was taken away: %v", err)
 	}
 	all(young)
@@ -73,15 +68,15 @@ func TestRotation(t *testing.T) {
 // TestFlood: tokens that name keys which nobody knows make the server ask once in
 // ten seconds, and let in who is known meanwhile.
 func TestFlood(t *testing.T) {
-	p := newProvider(t)
-	v := p.verifier(Options{})
-	good := p.token(nil)
+	p := oidctest.New(t)
+	v := verifier(t, p, Options{})
+	good := p.Token(nil)
 	for round := range 3 {
 		var wg sync.WaitGroup
 		for i := range 300 {
 			token := good
 			if i%10 != 0 {
-				token = p.by(otherKey(), fmt.Sprint("x", round, i))
+				token = p.By(oidctest.OtherKey(), fmt.Sprint("x", round, i))
 			}
 			wg.Go(func() {
 				if _, err := v.Verify(t.Context(), token); (err == nil) != (token == good) {
@@ -90,55 +85,55 @@ func TestFlood(t *testing.T) {
 			})
 		}
 		wg.Wait()
-		p.settle(v)
-		if n := int(p.fetches.Load()); n != round+1 {
+		settle(v)
+		if n := int(p.Fetches.Load()); n != round+1 {
 			t.Fatalf("%d fetches in %d times ten seconds", n, round+1)
 		}
-		p.advance(fetchPause)
+		p.Advance(fetchPause)
 	}
 }
 
 // TestOutage: while the provider is away those with known keys are let in, for a
 // day; nobody is where no key is known, and that is asked for again once it is back.
 func TestOutage(t *testing.T) {
-	p := newProvider(t)
-	v := p.verifier(Options{})
-	p.down.Store(true)
+	p := oidctest.New(t)
+	v := verifier(t, p, Options{})
+	p.Down.Store(true)
 	for range 50 {
-		if _, err := v.Verify(t.Context(), p.token(nil)); !errors.Is(err, errNoKeys) {
+		if _, err := v.Verify(t.Context(), p.Token(nil)); !errors.Is(err, errNoKeys) {
 			t.Fatalf("no key is known: %v", err)
 		}
 	}
-	if n := p.asked.Load(); n != 1 {
+	if n := p.Asked.Load(); n != 1 {
 		t.Errorf("asked %d times while it was down, want once", n)
 	}
-	p.down.Store(false)
-	p.advance(fetchPause)
+	p.Down.Store(false)
+	p.Advance(fetchPause)
 	good := func(what string) {
 		t.Helper()
-		if _, err := v.Verify(t.Context(), p.token(nil)); err != nil {
+		if _, err := v.Verify(t.Context(), p.Token(nil)); err != nil {
 			t.Errorf("%s: %v", what, err)
 		}
-		p.settle(v)
+		settle(v)
 	}
 	good("it is back")
-	p.down.Store(true)
+	p.Down.Store(true)
 	for range 20 {
-		p.advance(time.Hour)
+		p.Advance(time.Hour)
 		good("it is away")
 	}
-	p.advance(5 * time.Hour)
-	if _, err := v.Verify(t.Context(), p.token(nil)); !errors.Is(err, errNoKeys) {
+	p.Advance(5 * time.Hour)
+	if _, err := v.Verify(t.Context(), p.Token(nil)); !errors.Is(err, errNoKeys) {
 		t.Errorf("away for more than a day: %v", err)
 	}
-	p.down.Store(false)
-	p.advance(fetchPause)
+	p.Down.Store(false)
+	p.Advance(fetchPause)
 	good("it is back again")
 	// Another provider that answers in its place is none.
 	other := "https://elsewhere.example.com"
-	p.lies.Store(&other)
-	p.advance(staleAfter + time.Hour)
-	if _, err := v.Verify(t.Context(), p.token(nil)); !errors.Is(err, errNoKeys) || !strings.Contains(err.Error(), "discovery") {
+	p.Lies.Store(&other)
+	p.Advance(staleAfter + time.Hour)
+	if _, err := v.Verify(t.Context(), p.Token(nil)); !errors.Is(err, errNoKeys) || !strings.Contains(err.Error(), "discovery") {
 		t.Errorf("another issuer's discovery: %v", err)
 	}
 }

@@ -72,7 +72,7 @@ const (
 	seedSingle  = 2
 	seedLatency = 3
 	seedRestart = 4
-	seedHostile = 100  // and up to ten more
+	seedHostile = 100  // and two more for each pair of windows
 	seedAwait   = 1000 // and one more for each caller
 	seedHTTP    = 2000 // likewise
 )

@@ -36,11 +36,12 @@ var frozen = map[string]string{
 	"http_single": PerSecond, "http_single_cpu": Microseconds, "http_ndjson": PerSecond, "http_ndjson_cpu": Microseconds,
 	"ceiling_http_single": PerSecond, "ceiling_http_single_cpu": Microseconds, "ceiling_http_ndjson": PerSecond, "ceiling_http_ndjson_cpu": Microseconds,
 	"append": PerSecond, "append_cpu": Microseconds,
-	"hostile_stalled_alone_p99": Milliseconds, "hostile_stalled_p99": Milliseconds, "hostile_stalled_turned_away": Attempts,
-	"hostile_slowloris_alone_p99": Milliseconds, "hostile_slowloris_p99": Milliseconds, "hostile_slowloris_turned_away": Attempts,
-	"hostile_queries_alone_p99": Milliseconds, "hostile_queries_p99": Milliseconds, "hostile_queries_turned_away": Attempts,
-	"hostile_headers_alone_p99": Milliseconds, "hostile_headers_p99": Milliseconds, "hostile_headers_turned_away": Attempts,
-	"hostile_tokens_alone_p99": Milliseconds, "hostile_tokens_p99": Milliseconds, "hostile_tokens_turned_away": Attempts,
+	"hostile_nobody_alone_p99": Milliseconds, "hostile_nobody_p99": Milliseconds, "hostile_nobody_alone_cpu": Microseconds, "hostile_nobody_cpu": Microseconds,
+	"hostile_stalled_alone_p99": Milliseconds, "hostile_stalled_p99": Milliseconds, "hostile_stalled_turned_away": Attempts, "hostile_stalled_alone_cpu": Microseconds, "hostile_stalled_cpu": Microseconds,
+	"hostile_slowloris_alone_p99": Milliseconds, "hostile_slowloris_p99": Milliseconds, "hostile_slowloris_turned_away": Attempts, "hostile_slowloris_alone_cpu": Microseconds, "hostile_slowloris_cpu": Microseconds,
+	"hostile_queries_alone_p99": Milliseconds, "hostile_queries_p99": Milliseconds, "hostile_queries_turned_away": Attempts, "hostile_queries_alone_cpu": Microseconds, "hostile_queries_cpu": Microseconds,
+	"hostile_headers_alone_p99": Milliseconds, "hostile_headers_p99": Milliseconds, "hostile_headers_turned_away": Attempts, "hostile_headers_alone_cpu": Microseconds, "hostile_headers_cpu": Microseconds,
+	"hostile_tokens_alone_p99": Milliseconds, "hostile_tokens_p99": Milliseconds, "hostile_tokens_turned_away": Attempts, "hostile_tokens_alone_cpu": Microseconds, "hostile_tokens_cpu": Microseconds,
 }
 
 // byProgram are the modes that run annals itself; a script tests them.
@@ -146,7 +147,7 @@ func TestNames(t *testing.T) {
 		names  string
 	}{
 		"report":  {got, "arch began complete go measures memory os processors records rounds seconds version"},
-		"measure": {got["measures"].([]any)[0], "against least median most n name ratio runs unit"},
+		"measure": {got["measures"].([]any)[0], "against least median most n name ratio ratio_least ratio_most runs unit"},
 		"ceiling": {got["measures"].([]any)[1], "least median most n name runs unit"},
 		"sample":  {got["memory"].([]any)[0], "bytes records"},
 	} {
@@ -211,7 +212,7 @@ func TestSettle(t *testing.T) {
 	all = Add(all, Once("a", "", 1, 99))
 	Settle(all, map[string]string{"a": "b", "b": "c"})
 	a, b := all[0], all[1]
-	if a.Median != 25 || a.Least != 10 || a.Most != 99 || a.Against != "b" || a.Ratio != 0.1 {
+	if a.Median != 25 || a.Least != 10 || a.Most != 99 || a.Against != "b" || a.Ratio != 0.1 || a.RatioLeast != 0.05 || a.RatioMost != 0.3 {
 		t.Errorf("%+v", a)
 	}
 	if b.Median != 100 || b.Against != "" || b.Ratio != 0 {

@@ -3,6 +3,7 @@ package bench
 import (
 	"bufio"
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -21,11 +22,13 @@ import (
 	"github.com/go-json-experiment/json"
 )
 
-// attacks are how hard each kind is attacked by: connections at once.
+// attacks are how hard each kind is attacked by: connections at once. The first is none:
+// what two windows alike differ by is what no attack can be told from.
 var attacks = []struct {
 	kind attack.Kind
 	many int
 }{
+	{"", 0},
 	{attack.Stalled, 1000},
 	{attack.Slowloris, 1000},
 	{attack.Queries, 500},
@@ -37,10 +40,19 @@ var attacks = []struct {
 // bound what all may have.
 const attackReaders = 10
 
-// hostile times records as the mode latency does, alone and then under each attack, of a
+// How a kind is measured in a round: records for a few seconds alone and then under
+// attack, or the other way round, many times. What a machine does besides, its disk above
+// all, comes and goes within seconds, and the ratio of two windows that follow one another
+// has less of it than that of two long ones; the median of many has less again.
+const (
+	hostilePairs   = 10
+	hostileRecords = 3 * latencyRate
+)
+
+// hostile times records as the mode latency does, alone and under each attack, of a
 // service behind access. The attackers are a process of their own, as if they were
-// elsewhere: it has the lowest priority, so that what they do themselves takes little
-// from the service, and what they make the service do takes what it takes.
+// elsewhere: it is given what the service leaves of the processors, so that what they do
+// themselves takes nothing from it, and what they make the service do takes what it takes.
 func (r *round) hostile(ctx context.Context) (err error) {
 	step := r.step(Hostile)
 	dir := filepath.Join(r.dir, "hostile")
@@ -58,32 +70,58 @@ func (r *round) hostile(ctx context.Context) (err error) {
 	if _, err := rig.Publish(ctx, Lines, seedHostile, r.Records, func(int, int) {}); err != nil {
 		return err
 	}
-	n := min(r.Records, 15*latencyRate)
+	pairs := min(hostilePairs, max(1, r.Records/hostileRecords))
 	for i, a := range attacks {
-		name := "hostile_" + string(a.kind)
-		if err := Settled(ctx); err != nil {
-			return err
-		}
-		alone, err := rig.Publish(ctx, Latency, seedHostile+uint64(2*i+1), n, step)
-		if err != nil {
-			return fmt.Errorf("%s, alone: %w", a.kind, err)
-		}
 		o.Kind, o.Many = a.kind, a.many
-		under, tally, err := r.under(ctx, rig, o, seedHostile+uint64(2*i+2), n)
-		if err != nil {
-			return fmt.Errorf("%s: %w", a.kind, err)
+		for pair := range pairs {
+			done := i*pairs + pair
+			if err := r.pair(ctx, rig, o, pair, seedHostile+uint64(2*done+1)); err != nil {
+				return fmt.Errorf("%s: %w", cmp.Or(a.kind, "nobody"), err)
+			}
+			step(done+1, len(attacks)*pairs)
 		}
-		r.report.add(
-			Once(name+"_alone_p99", Milliseconds, n, Quantile(alone.Took, 0.99)),
-			Once(name+"_p99", Milliseconds, n, Quantile(under.Took, 0.99)),
-			Once(name+"_turned_away", Attempts, tally.TurnedAway(), float64(tally.TurnedAway())/under.Wall.Seconds()))
-		step(i+1, len(attacks))
 	}
 	return nil
 }
 
-// under times records while a service is attacked.
+// pair times records alone and under an attack, which of them first by turns, so that
+// neither has what the other leaves behind more often.
+func (r *round) pair(ctx context.Context, rig *Rig, o attack.Orders, number int, seed uint64) error {
+	n := min(r.Records, hostileRecords)
+	var alone, under Published
+	var tally attack.Tally
+	for turn := range 2 {
+		err := Settled(ctx)
+		if err == nil {
+			if turn == number%2 {
+				alone, err = rig.Publish(ctx, Latency, seed, n, func(int, int) {})
+			} else {
+				under, tally, err = r.under(ctx, rig, o, seed+1, n)
+			}
+		}
+		if err != nil {
+			return err
+		}
+	}
+	name := "hostile_" + string(cmp.Or(o.Kind, "nobody"))
+	r.report.add(
+		Once(name+"_alone_p99", Milliseconds, n, Quantile(alone.Took, 0.99)),
+		Once(name+"_p99", Milliseconds, n, Quantile(under.Took, 0.99)),
+		Once(name+"_alone_cpu", Microseconds, n, alone.CPU.Seconds()*1e6/float64(n)),
+		Once(name+"_cpu", Microseconds, n, under.CPU.Seconds()*1e6/float64(n)))
+	if o.Kind != "" {
+		r.report.add(Once(name+"_turned_away", Attempts, tally.TurnedAway(), float64(tally.TurnedAway())/under.Wall.Seconds()))
+	}
+	return nil
+}
+
+// under times records while a service is attacked; where the orders name no kind, by
+// nobody.
 func (r *round) under(ctx context.Context, rig *Rig, o attack.Orders, seed uint64, n int) (run Published, tally attack.Tally, err error) {
+	if o.Kind == "" {
+		run, err = rig.Publish(ctx, Latency, seed, n, func(int, int) {})
+		return run, tally, err
+	}
 	u, err := url.Parse(rig.service.URL())
 	if err != nil {
 		return run, tally, err

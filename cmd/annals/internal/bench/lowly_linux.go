@@ -3,23 +3,24 @@
 package bench
 
 import (
+	"fmt"
 	"os/exec"
 	"runtime"
-	"syscall"
+
+	"golang.org/x/sys/unix"
 )
 
-// lowest is the lowest priority that a process can have (setpriority(2)).
-const lowest = 19
-
-// startLowly starts a program at the lowest priority. A process has that of the thread
-// that starts it, and a thread can't raise its own again: so it is one that ends here.
-// Elsewhere setpriority(2) is of the whole process, which would stay lowly itself.
+// startLowly starts a program that runs where nobody else wants to: by SCHED_IDLE
+// (sched(7)), which is below the lowest nice value, and is left at once when anybody else
+// wakes. A process has the policy of the thread that starts it, and its threads have that
+// of the process: so it is a thread that ends here.
 func startLowly(cmd *exec.Cmd) error {
 	started := make(chan error, 1)
 	go func() {
 		runtime.LockOSThread() // and never unlocked: the thread ends with the goroutine
-		if err := syscall.Setpriority(syscall.PRIO_PROCESS, 0, lowest); err != nil {
-			started <- err
+		idle := unix.SchedAttr{Size: unix.SizeofSchedAttr, Policy: unix.SCHED_IDLE}
+		if err := unix.SchedSetAttr(0, &idle, 0); err != nil {
+			started <- fmt.Errorf("sched_setattr: %w", err)
 			return
 		}
 		started <- cmd.Start()

@@ -4,6 +4,6 @@ package bench
 
 import "os/exec"
 
-// startLowly starts a program; its priority is the usual one here, for only on Linux is a
-// priority one thread's.
+// startLowly starts a program; how it is scheduled is as usual here, for only on Linux is
+// that one thread's.
 func startLowly(cmd *exec.Cmd) error { return cmd.Start() }

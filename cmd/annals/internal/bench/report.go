@@ -22,7 +22,7 @@ type Report struct {
 	Memory       []Sample  `json:"memory,omitempty"` // of the last round that measured it
 }
 
-// Measure is one thing that was measured, once a round.
+// Measure is one thing that was measured, once a round, or often in each.
 type Measure struct {
 	Name   string    `json:"name"`
 	Unit   string    `json:"unit"`
@@ -33,9 +33,11 @@ type Measure struct {
 	Most   float64   `json:"most"`
 
 	// Against names the measure that this one is compared with, and Ratio is this one
-	// divided by that one: the median of the rounds' ratios.
-	Against string  `json:"against,omitzero"`
-	Ratio   float64 `json:"ratio,omitzero"`
+	// divided by that one: the median of the rounds' ratios, the least and the most.
+	Against    string  `json:"against,omitzero"`
+	Ratio      float64 `json:"ratio,omitzero"`
+	RatioLeast float64 `json:"ratio_least,omitzero"`
+	RatioMost  float64 `json:"ratio_most,omitzero"`
 }
 
 // Sample is the memory at a moment of pouring records through.
@@ -81,11 +83,18 @@ var against = map[string]string{
 	"checkpoints":        "checkpoints_none",
 	"checkpoints_read":   "checkpoints_none",
 
+	"hostile_nobody_p99":    "hostile_nobody_alone_p99",
+	"hostile_nobody_cpu":    "hostile_nobody_alone_cpu",
 	"hostile_stalled_p99":   "hostile_stalled_alone_p99",
+	"hostile_stalled_cpu":   "hostile_stalled_alone_cpu",
 	"hostile_slowloris_p99": "hostile_slowloris_alone_p99",
+	"hostile_slowloris_cpu": "hostile_slowloris_alone_cpu",
 	"hostile_queries_p99":   "hostile_queries_alone_p99",
+	"hostile_queries_cpu":   "hostile_queries_alone_cpu",
 	"hostile_headers_p99":   "hostile_headers_alone_p99",
+	"hostile_headers_cpu":   "hostile_headers_alone_cpu",
 	"hostile_tokens_p99":    "hostile_tokens_alone_p99",
+	"hostile_tokens_cpu":    "hostile_tokens_alone_cpu",
 }
 
 // Once is a measure of one round.
@@ -116,7 +125,9 @@ func Settle(all []Measure, against map[string]string) {
 			continue
 		}
 		m.Against = all[at].Name
-		m.Ratio = median(Ratios(m.Runs, all[at].Runs))
+		if ratios := Ratios(m.Runs, all[at].Runs); len(ratios) > 0 {
+			m.Ratio, m.RatioLeast, m.RatioMost = median(ratios), slices.Min(ratios), slices.Max(ratios)
+		}
 	}
 }
 

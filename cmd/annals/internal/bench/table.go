@@ -23,7 +23,7 @@ func PrintTable(w io.Writer, measures []Measure) {
 	for _, m := range measures {
 		ratio := ""
 		if m.Against != "" {
-			ratio = fmt.Sprintf("%.2f ×", m.Ratio)
+			ratio = fmt.Sprintf("%.2f × (%.2f – %.2f)", m.Ratio, m.RatioLeast, m.RatioMost)
 		}
 		t.AppendRow(table.Row{m.Name, Figure(m.Median), Figure(m.Least), Figure(m.Most), m.Unit, Figure(float64(m.N)), ratio, m.Against})
 	}

@@ -42,7 +42,7 @@ func (s *Service) admit() error {
 		}
 	}
 	if c := s.o.Access.OIDC; c != nil {
-		if s.provider, err = oidc.New(oidc.Options{Config: *c}); err != nil {
+		if s.provider, err = oidc.New(oidc.Options{Config: *c, Now: s.o.tokenTime}); err != nil {
 			return fmt.Errorf("the OpenID provider in the access configuration: %w", err)
 		}
 		if s.book, err = accessfile.LoadOrNew(s.o.Data); err != nil {

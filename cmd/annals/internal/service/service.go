@@ -129,6 +129,8 @@ type Options struct {
 	step func(string)
 	// journalEvery replaces how often the ledger is told what was counted.
 	journalEvery time.Duration
+	// tokenTime is the time by which a provider's tokens are judged; nil: the present.
+	tokenTime func() time.Time
 	// holeRetry replaces the constant of that name: tests can't wait.
 	holeRetry time.Duration
 	// ExpireEvery is how often it looks for what a retention rule lets go; 0: never.
