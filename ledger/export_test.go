@@ -37,3 +37,20 @@ func (l *Ledger) Awaited() int {
 	defer l.mu.Unlock()
 	return len(l.awaited)
 }
+
+// FlushStore makes the store write what is in its memory into files.
+func (l *Ledger) FlushStore() error { return l.db.Flush() }
+
+// Cached is what the store's block cache holds, in bytes, and how often somebody did not
+// find in it what they looked for.
+func (l *Ledger) Cached() (size, misses int64) {
+	m := l.db.Metrics().BlockCache
+	return m.Size, m.Misses
+}
+
+// Unwarmed is how many files the warmer has still to read.
+func (l *Ledger) Unwarmed() int {
+	l.warmer.mu.Lock()
+	defer l.warmer.mu.Unlock()
+	return len(l.warmer.spans)
+}

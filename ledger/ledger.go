@@ -31,6 +31,7 @@ type Ledger struct {
 
 	pipeline *pipeline
 	filter   *filter
+	warmer   *warmer // nil: the cache fills as entries are asked for
 
 	dir    string
 	afresh *atomic.Bool // the store's logs begin as new files
@@ -48,7 +49,7 @@ type Ledger struct {
 }
 
 func newLedger(db *pebble.DB, g chain.Genesis, o Options) *Ledger {
-	return &Ledger{db: db, fs: o.FS, afresh: o.afresh, log: o.Logger, genesis: g, grown: make(chan struct{}), awaited: awaited{}, filter: newFilter(), ring: ring{most: maxHeld}}
+	return &Ledger{db: db, fs: o.FS, afresh: o.afresh, log: o.Logger, genesis: g, grown: make(chan struct{}), awaited: awaited{}, filter: newFilter(), warmer: o.warmer, ring: ring{most: maxHeld}}
 }
 
 // start sets the durable head and lets the pipeline run.
@@ -159,6 +160,9 @@ func (l *Ledger) signal() {
 func (l *Ledger) Close() error {
 	var err error
 	l.closing.Do(func() {
+		if l.warmer != nil {
+			l.warmer.close()
+		}
 		l.pipeline.close()
 		l.mu.Lock()
 		err = l.err

@@ -9,7 +9,7 @@ import (
 // Bounds of the block cache where nothing is said, in bytes.
 const (
 	leastCache = 128 << 20
-	mostCache  = 2 << 30
+	mostCache  = 8 << 30
 )
 
 // defaultCache is an eighth of the memory that the process may use, within bounds.

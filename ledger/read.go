@@ -168,8 +168,9 @@ func leavesOf(ctx context.Context, db pebble.Reader, from, to uint64) iter.Seq2[
 type reader struct {
 	db      pebble.Reader
 	it      *pebble.Iterator
-	index   uint64 // of the row that it reads
-	row     []byte // a copy: the iterator goes on to the payload
+	key     [entryKeySize]byte // that is looked for
+	index   uint64             // of the row that it reads
+	row     []byte             // a copy: the iterator goes on to the payload
 	out     chain.Leaf
 	payload chain.Payload
 }
@@ -204,7 +205,7 @@ func (r *reader) missing(index uint64) error {
 
 // seek goes to the first row that stands at index or after it.
 func (r *reader) seek(index uint64) bool {
-	r.it.SeekGE(entryKey(index, partRow))
+	r.it.SeekGE(putEntryKey(r.key[:], index, partRow))
 	return r.next()
 }
 

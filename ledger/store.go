@@ -31,15 +31,19 @@ const (
 	indexSize    = 64 << 10
 )
 
-// Options of a ledger. The zero value is right for a server.
+// Options of a ledger. The zero value is right for whoever records.
 type Options struct {
 	FS        vfs.FS       // nil: the disk
-	CacheSize int64        // bytes of block cache, beside the memtables; 0: an eighth of the memory, 128 MiB to 2 GiB
+	CacheSize int64        // bytes of block cache, beside the memtables; 0: an eighth of the memory, 128 MiB to 8 GiB
 	Logger    *slog.Logger // nil: silent
 
 	// Reading is for whoever opens a ledger to read it: what recording looks up fast
 	// is not loaded. Appending works, and looks every record up.
 	Reading bool
+
+	// Warm is for a server: it fills the block cache by itself, the newest entries first,
+	// while recording leaves it time.
+	Warm bool
 
 	// MaxBatch bounds the messages gathered into one append; 0: 4,096.
 	MaxBatch int
@@ -49,6 +53,9 @@ type Options struct {
 
 	// audit: nothing is written, so no memtables need room.
 	audit bool
+
+	// warmer is told of files that are written; nil: nobody is.
+	warmer *warmer
 
 	// failures is told what failed behind Pebble's back: a flush, a compaction.
 	failures chan error
@@ -111,6 +118,11 @@ func openStore(dir string, o Options) (*pebble.DB, error) {
 		BytesPerSync:               1 << 20,
 		EventListener:              &pebble.EventListener{BackgroundError: o.background, DataCorruption: o.corruption},
 		CompactionConcurrencyRange: func() (int, int) { return 1, 2 },
+	}
+	if o.warmer != nil {
+		o.warmer.cache = cache
+		opts.EventListener.FlushEnd = func(info pebble.FlushInfo) { o.warmer.written(info.Output) }
+		opts.EventListener.CompactionEnd = func(info pebble.CompactionInfo) { o.warmer.written(info.Output.Tables) }
 	}
 	opts.Experimental.SpanPolicyFunc = spanOf
 	opts.ApplyCompressionSettings(func() pebble.DBCompressionSettings { return pebble.DBCompressionFastest })

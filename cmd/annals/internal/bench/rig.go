@@ -90,19 +90,20 @@ func (r *Rig) folded() uint64 {
 	return size
 }
 
-// Settled returns once the process is idle: what was put off, such as
-// compactions, is done. It waits for a minute at most.
+// Settled returns once the process has been idle for more than a second: what was put
+// off, such as compactions and the filling of caches, is done. It waits for a minute at
+// most.
 func Settled(ctx context.Context) error {
 	const pause = 250 * time.Millisecond
-	for range 4 * 60 {
+	for idle, n := 0, 0; idle < 5 && n < 4*60; n++ {
 		before := processor()
 		select {
 		case <-ctx.Done():
 			return ctx.Err()
 		case <-time.After(pause):
 		}
-		if processor()-before < pause/25 {
-			return nil
+		if idle++; processor()-before >= pause/25 {
+			idle = 0
 		}
 	}
 	return nil
