@@ -71,7 +71,14 @@ func walkable(body []byte, k *Keys, in place) *Refusal {
 		return refuse(CodeInvalidUTF8, "", "byte "+strconv.Itoa(firstInvalid(body))+" is not UTF-8; encode text as UTF-8 and binary data as base64")
 	}
 	s := scanners.Get().(*scanner)
-	r := s.scan(body, k, in)
+	s.body, s.keys, s.escapes = body, k, false
+	var r *Refusal
+	if !s.plain(in) {
+		if k != nil {
+			k.empty()
+		}
+		r = s.scan(body, k, in)
+	}
 	s.forget()
 	scanners.Put(s)
 	return r
@@ -88,6 +95,8 @@ type scanner struct {
 	name    []byte   // an unescaped member name
 	schema  *Refusal // the first known member of another type
 	stack   [MaxDepth + 1]frame
+	names   []name // of the members of the open objects; of a plain record
+	decodes bool   // the decoder has the body
 }
 
 // frame is one open object or array.
@@ -96,6 +105,7 @@ type frame struct {
 	object bool
 	value  bool // an object's name has been read, its value comes next
 	next   rule // for that value, or for each element of an array
+	names  int  // how many names the scanner had before the object's; of a plain record
 }
 
 var scanners = sync.Pool{New: func() any {
@@ -108,18 +118,21 @@ var scanners = sync.Pool{New: func() any {
 func (s *scanner) use(body []byte) {
 	s.input = *bytes.NewBuffer(body)
 	s.decoder.Reset(&s.input)
-	s.body = body
+	s.body, s.decodes = body, true
 	s.escapes = bytes.IndexByte(body, '\\') >= 0
 }
 
 // forget lets go of the caller's bytes: a pooled scanner must not keep an
 // erased record in memory.
 func (s *scanner) forget() {
-	s.input = bytes.Buffer{}
-	s.decoder.Reset(&s.input)
-	s.body, s.keys, s.schema = nil, nil, nil
+	if s.decodes {
+		s.input = bytes.Buffer{}
+		s.decoder.Reset(&s.input)
+	}
+	s.body, s.keys, s.schema, s.decodes = nil, nil, nil, false
 }
 
+// scan walks the tokens, with a pointer at hand to whatever is wrong.
 func (s *scanner) scan(body []byte, k *Keys, in place) *Refusal {
 	s.use(body)
 	s.keys = k

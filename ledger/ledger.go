@@ -46,6 +46,7 @@ type Ledger struct {
 
 	closing    sync.Once
 	catalogued catalogued
+	taggers    sync.Pool // of *chain.Tagger: each request asks for a workspace's tag
 }
 
 func newLedger(db *pebble.DB, g chain.Genesis, o Options) *Ledger {
@@ -71,8 +72,13 @@ func (l *Ledger) Genesis() chain.Genesis { return l.genesis }
 
 // Tag returns the pseudonym of a workspace.
 func (l *Ledger) Tag(workspace string) chain.Hash {
-	head := l.Head()
-	return head.State.Tag(workspace)
+	t, _ := l.taggers.Get().(*chain.Tagger)
+	if t == nil {
+		head := l.Head()
+		t = head.State.Tagger()
+	}
+	defer l.taggers.Put(t)
+	return t.Tag(workspace)
 }
 
 // Head returns the ledger as it durably stands.

@@ -48,11 +48,18 @@ func appendAccepted(dst []byte, items []Fate) (_ []byte, ok bool) {
 	return append(dst, `]}`...), true
 }
 
+// shortBody is the most bytes of a body whose length [http.ResponseWriter] finds out by
+// itself. Left to it, the length is no entry of the header: the ninth would make a larger
+// map of it, and of the copy that is made of it.
+const shortBody = 1 << 10
+
 // write answers with a body that is complete.
 func write(w http.ResponseWriter, status int, body []byte) error {
 	h := w.Header()
 	h.Set("Content-Type", mediaJSON)
-	h.Set("Content-Length", strconv.Itoa(len(body)))
+	if len(body) > shortBody {
+		h.Set("Content-Length", strconv.Itoa(len(body)))
+	}
 	w.WriteHeader(status)
 	_, _ = w.Write(body) // the client is gone: the records are in the stream all the same
 	return nil

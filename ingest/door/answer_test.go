@@ -1,7 +1,12 @@
 package door
 
 import (
+	"bytes"
+	"io"
+	"net/http"
+	"net/http/httptest"
 	"slices"
+	"strconv"
 	"testing"
 
 	"annals/activity"
@@ -91,6 +96,31 @@ func TestDoubts(t *testing.T) {
 	for i, frame := range b.frames[:4] {
 		if frame == nil {
 			t.Errorf("record %d is not published", i)
+		}
+	}
+}
+
+// TestAnswersSayTheirLength: whoever sets it, an answer says how long it is, over both
+// versions of HTTP, and is not cut into chunks.
+func TestAnswersSayTheirLength(t *testing.T) {
+	for _, version := range []int{1, 2} {
+		server := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			n, _ := strconv.Atoi(r.URL.RawQuery)
+			_ = write(w, http.StatusAccepted, bytes.Repeat([]byte{'a'}, n))
+		}))
+		server.EnableHTTP2 = version == 2
+		server.StartTLS()
+		t.Cleanup(server.Close)
+		for _, n := range []int{2, shortBody - 1, shortBody, shortBody + 1, 64 << 10} {
+			res, err := server.Client().Get(server.URL + "?" + strconv.Itoa(n))
+			if err != nil {
+				t.Fatal(err)
+			}
+			body, err := io.ReadAll(res.Body)
+			res.Body.Close()
+			if said := res.Header.Get("Content-Length"); res.ProtoMajor != version || err != nil || said != strconv.Itoa(n) || len(body) != n || len(res.TransferEncoding) > 0 {
+				t.Errorf("HTTP/%d: %d bytes came of %d, their length is %q, in %v (%v)", res.ProtoMajor, len(body), n, said, res.TransferEncoding, err)
+			}
 		}
 	}
 }
