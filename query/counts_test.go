@@ -161,7 +161,7 @@ func TestCountsModel(t *testing.T) {
 	s.settle()
 	facts := s.facts(0)
 	from, to := facts[0].recorded, facts[len(facts)-1].recorded.Add(time.Hour)
-	for range questions / 2 {
+	for range questions() / 2 {
 		q := g.question(from, to)
 		q.order, q.first = "", ""
 		v := q.parameters()

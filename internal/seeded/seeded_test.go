@@ -115,14 +115,15 @@ func plant(t *testing.T, b *bug) (overlay string) {
 func runTests(t *testing.T, b *bug, flags ...string) ([]byte, error) {
 	t.Helper()
 	args := append([]string{"test", "-short", "-failfast", "-vet=off", "-timeout", "3m"}, flags...)
+	env := os.Environ()
 	if b.race {
-		args = append(args, "-race")
+		args, env = append(args, "-race"), append(env, "CGO_ENABLED=1") // which the detector needs
 	}
 	if b.run != "" {
 		args = append(args, "-run", b.run)
 	}
 	cmd := exec.CommandContext(t.Context(), "go", append(args, strings.Fields(b.tests)...)...)
-	cmd.Dir = root
+	cmd.Dir, cmd.Env = root, env
 	return cmd.CombinedOutput()
 }
 
