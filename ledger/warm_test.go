@@ -1,9 +1,11 @@
 package ledger_test
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -212,4 +214,58 @@ func TestWarmErased(t *testing.T) {
 			aMinute() // the files that took their place are read
 		}
 	})
+}
+
+// TestWarmFindsDamage: a block that the disk has damaged stops recording though nobody
+// asks for its entries, as if somebody had.
+func TestWarmFindsDamage(t *testing.T) {
+	s := chaintest.New("damaged")
+	recordMany(s, 20)
+	fs := stored(t, s)
+	table, size := "", int64(0)
+	for _, name := range names(t, fs, "ledger") {
+		info, err := fs.Stat(fs.PathJoin("ledger", name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if strings.HasSuffix(name, ".sst") && info.Size() > size {
+			table, size = fs.PathJoin("ledger", name), info.Size()
+		}
+	}
+	flip(t, fs, table, size/8) // far from the last entries, which opening reads
+	l := openWarm(t, fs, 64<<20)
+	defer func() { _ = l.Close() }()
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	_, err := l.Wait(ctx, l.Head().Size)
+	if err == nil || ctx.Err() != nil || !strings.Contains(err.Error(), ".sst is damaged") {
+		t.Errorf("recording stopped by %v", err)
+	}
+}
+
+func names(t testing.TB, fs vfs.FS, dir string) []string {
+	t.Helper()
+	names, err := fs.List(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return names
+}
+
+// flip changes a bit of a file.
+func flip(t testing.TB, fs vfs.FS, name string, at int64) {
+	t.Helper()
+	f, err := fs.OpenReadWrite(name, vfs.WriteCategoryUnspecified)
+	if err != nil {
+		t.Fatal(err)
+	}
+	b := make([]byte, 1)
+	if _, err := f.ReadAt(b, at); err != nil {
+		t.Fatal(err)
+	}
+	b[0] ^= 1
+	_, err = f.WriteAt(b, at)
+	if err = errors.Join(err, f.Close()); err != nil {
+		t.Fatal(err)
+	}
 }
