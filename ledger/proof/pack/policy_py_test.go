@@ -181,3 +181,43 @@ func TestVerifyPyPolicy(t *testing.T) {
 		}
 	}
 }
+
+// TestVerifyPyUncheckedWitness: where only an ML-DSA-44 cosignature meets the policy,
+// which verify.py doesn't check, it says that it didn't, and never that the pack is fine.
+func TestVerifyPyUncheckedWitness(t *testing.T) {
+	l := prooftest.New("unchecked")
+	own := l.Checkpoint(l.Size())
+	skey, vkey, err := notes.GenerateMLDSAKey("m.example")
+	if err != nil {
+		t.Fatal(err)
+	}
+	s, err := notes.NewMLDSASigner(skey)
+	if err != nil {
+		t.Fatal(err)
+	}
+	line, err := note.Sign(&note.Note{Text: string(own[:bytes.LastIndex(own, []byte("\n\n"))+1])}, s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	cosigned := append(bytes.Clone(own), line[bytes.LastIndex(line, []byte("\n\n"))+2:]...)
+	policy := []byte("witness m " + vkey + "\nquorum m\n")
+	p, err := proof.ParsePolicy(policy)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if f := p.Judgement(cosigned); f != nil {
+		t.Fatalf("the code, which checks it, says %s: %s", f.Finding, f.Detail)
+	}
+	in, err := json.Marshal([][]byte{policy, cosigned})
+	if err != nil {
+		t.Fatal(err)
+	}
+	script := strings.Replace(judging, "verify.Report())", "report)", 1)
+	script = strings.Replace(script, "    try:\n        parsed.judge", "    report = verify.Report()\n    try:\n        parsed.judge", 1)
+	cmd := exec.Command(python(t), "-B", "-c", script+"    print(report.notices)\n", "verify.py")
+	cmd.Stdin = bytes.NewReader(in)
+	out, err := cmd.CombinedOutput()
+	if err != nil || !strings.HasPrefix(string(out), "witness_quorum_not_met\n") || !strings.Contains(string(out), "was not checked, and does not count") {
+		t.Errorf("verify.py says %v\n%s", err, out)
+	}
+}

@@ -15,8 +15,6 @@ import (
 
 	"annals/ledger/proof"
 	"annals/query/client"
-
-	"github.com/go-json-experiment/json/jsontext"
 )
 
 // Signed is what a server has signed about a workspace and its ledger, all of it for
@@ -96,23 +94,17 @@ func erasures(ctx context.Context, c *client.Client, workspace string, size uint
 func Lines(ctx context.Context, c *client.Client, workspace string, r client.Range) iter.Seq2[proof.Line, error] {
 	return func(yield func(proof.Line, error) bool) {
 		for raw, err := range c.Entries(ctx, workspace, r) {
-			l, err := read(raw, err)
+			var l proof.Line
+			if err == nil {
+				if l, err = proof.ParseLine(raw); err != nil {
+					err = client.Foreign(err)
+				}
+			}
 			if !yield(l, err) || err != nil {
 				return
 			}
 		}
 	}
-}
-
-func read(raw jsontext.Value, err error) (proof.Line, error) {
-	if err != nil {
-		return proof.Line{}, err
-	}
-	l, err := proof.ParseLine(raw)
-	if err != nil {
-		return l, client.Foreign(err)
-	}
-	return l, nil
 }
 
 // Tenant is what verifies a workspace up to its signed head, with everything that a

@@ -26,11 +26,11 @@ import (
 
 // The types of the records.
 const (
-	TypeConfigured = "access.configured" // the server was started with access
-	TypeMinted     = "access.key_minted"
-	TypeRevoked    = "access.key_revoked"
-	TypeRefused    = "access.refused" // attempts, counted
-	TypeUsed       = "access.used"    // audits, exports and reads, counted
+	typeConfigured = "access.configured" // the server was started with access
+	typeMinted     = "access.key_minted"
+	typeRevoked    = "access.key_revoked"
+	typeRefused    = "access.refused" // attempts, counted
+	typeUsed       = "access.used"    // audits, exports and reads, counted
 )
 
 // Options of a journal. Publish and Book are required.
@@ -135,7 +135,7 @@ func count(all []*tally, who, what, where, address string) []*tally {
 func (j *Journal) Configured(how map[string]any) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	j.start = &Record{Type: TypeConfigured, ID: newID(), At: time.Now(), Data: how}
+	j.start = &Record{Type: typeConfigured, ID: newID(), At: time.Now(), Data: how}
 }
 
 // Run tells what there is to tell, until ctx ends, and then the rest.
@@ -201,7 +201,7 @@ func (j *Journal) counted(ctx context.Context) {
 	for _, c := range []struct {
 		typ string
 		of  *[]*tally
-	}{{TypeRefused, &j.refused}, {TypeUsed, &j.used}} {
+	}{{typeRefused, &j.refused}, {typeUsed, &j.used}} {
 		for { // what waited, and then what was counted since
 			r := j.sum(c.typ, c.of)
 			if r == nil || !j.tell(ctx, *r) {

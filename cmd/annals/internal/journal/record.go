@@ -53,9 +53,9 @@ func changed(c access.Change) Record {
 	}}
 	who := k.By
 	if c.Revoked {
-		r.Type, r.ID, r.At, who = TypeRevoked, "key-revoked-"+k.ID, k.Revoked, k.RevokedBy
+		r.Type, r.ID, r.At, who = typeRevoked, "key-revoked-"+k.ID, k.Revoked, k.RevokedBy
 	} else {
-		r.Type, r.ID, r.At = TypeMinted, "key-minted-"+k.ID, k.Created
+		r.Type, r.ID, r.At = typeMinted, "key-minted-"+k.ID, k.Created
 	}
 	if who != CommandLine {
 		r.By = who

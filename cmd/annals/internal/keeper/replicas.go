@@ -134,27 +134,9 @@ func (o *peer) hear(k *Keeper, head *ledger.Head, word ingest.ReplicaPosition) (
 	if o.pending.Size == 0 || word.Sequence < o.pending.Sequence {
 		o.pending = word // else the older one first: it will be within reach sooner
 	}
-	if p := o.pending; p.Size <= head.Size {
-		o.pending = ingest.ReplicaPosition{}
-		root, err := k.o.Ledger.RootAt(p.Size)
-		if err != nil {
-			return "", err
-		}
-		reaches, err := k.o.Ledger.ReachedAt(p.Size)
-		if err != nil {
-			return "", err
-		}
-		if reaches != p.Sequence {
-			return fmt.Sprintf("replica %s says that its %d entries reach message %d, but they reach %d: it runs another program than annals", p.Name, p.Size, p.Sequence, reaches), nil
-		}
-		switch {
-		case root == p.Root:
-			o.most = max(o.most, p.Sequence)
-			o.checked = stand{name: p.Name, sequence: p.Sequence, size: p.Size, root: p.Root}
-		case o.forked == "":
-			o.forked = fmt.Sprintf("replica %s has another root at size %d (%s) than this one (%s): there are two histories of this ledger; stop both, keep them as evidence, and compare each with a head that was kept outside",
-				p.Name, p.Size, p.Root, root)
-			k.o.Logger.Error("two replicas disagree", "why", o.forked)
+	if o.pending.Size <= head.Size {
+		if held, err := o.judge(k); held != "" || err != nil {
+			return held, err
 		}
 	}
 	switch {
@@ -168,6 +150,33 @@ func (o *peer) hear(k *Keeper, head *ledger.Head, word ingest.ReplicaPosition) (
 	case k.o.Now().Sub(o.heard) >= silence:
 		return fmt.Sprintf("replica %s, at message %d, has said nothing for %s: start it, or, when it is no more, leave it out of --replicas in every other one",
 			word.Name, o.checked.sequence, k.o.Now().Sub(o.heard).Round(time.Second)), nil
+	}
+	return "", nil
+}
+
+// judge compares what is pending with this ledger, which has come so far. It says why the
+// replica can't be relied on, but for a fork, which it notes.
+func (o *peer) judge(k *Keeper) (held string, err error) {
+	p := o.pending
+	o.pending = ingest.ReplicaPosition{}
+	root, err := k.o.Ledger.RootAt(p.Size)
+	if err != nil {
+		return "", err
+	}
+	reaches, err := k.o.Ledger.ReachedAt(p.Size)
+	if err != nil {
+		return "", err
+	}
+	switch {
+	case reaches != p.Sequence:
+		return fmt.Sprintf("replica %s says that its %d entries reach message %d, but they reach %d: it runs another program than annals", p.Name, p.Size, p.Sequence, reaches), nil
+	case root == p.Root:
+		o.most = max(o.most, p.Sequence)
+		o.checked = stand{name: p.Name, sequence: p.Sequence, size: p.Size, root: p.Root}
+	case o.forked == "":
+		o.forked = fmt.Sprintf("replica %s has another root at size %d (%s) than this one (%s): there are two histories of this ledger; stop both, keep them as evidence, and compare each with a head that was kept outside",
+			p.Name, p.Size, p.Root, root)
+		k.o.Logger.Error("two replicas disagree", "why", o.forked)
 	}
 	return "", nil
 }

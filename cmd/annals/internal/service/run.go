@@ -148,20 +148,19 @@ func (s *Service) close(ctx context.Context) error {
 			errs = append(errs, fmt.Errorf("%s: %w", what, err))
 		}
 	}
-	if s.stopCosigner != nil { // first: who waits for witnesses gets what there is
-		ended("stopping to ask witnesses", s.stopCosigner())
+	stopped := func(what string, stop func() error) {
+		if stop != nil {
+			ended(what, stop())
+		}
 	}
+	stopped("stopping to ask witnesses", s.stopCosigner) // first: who waits for witnesses gets what there is
 	if s.stopHTTP != nil {
 		ended("stopping HTTP", s.stopHTTP())
 	} else if s.http != nil {
 		ended("stopping HTTP", s.http.Close())
 	}
-	if s.stopJournal != nil {
-		ended("telling the ledger what happened at its doors", s.stopJournal())
-	}
-	if s.stopKeys != nil {
-		ended("writing down which API keys were used", s.stopKeys())
-	}
+	stopped("telling the ledger what happened at its doors", s.stopJournal)
+	stopped("writing down which API keys were used", s.stopKeys)
 	if s.replies != nil {
 		s.replies.Close()
 	}
@@ -170,24 +169,12 @@ func (s *Service) close(ctx context.Context) error {
 			ended("publishing what was taken", p.Close(ctx))
 		}
 	}
-	if s.stopScrubber != nil {
-		ended("stopping what follows erasures", s.stopScrubber())
-	}
-	if s.stopTimestamps != nil {
-		ended("stopping the timestamps", s.stopTimestamps())
-	}
-	if s.stopKeeper != nil {
-		ended("stopping the keeper", s.stopKeeper())
-	}
-	if s.stopAnchors != nil {
-		ended("stopping the anchors", s.stopAnchors())
-	}
-	if s.stopSigner != nil {
-		ended("stopping the signer", s.stopSigner())
-	}
-	if s.stopQuorum != nil {
-		ended("stopping the quorum", s.stopQuorum())
-	}
+	stopped("stopping what follows erasures", s.stopScrubber)
+	stopped("stopping the timestamps", s.stopTimestamps)
+	stopped("stopping the keeper", s.stopKeeper)
+	stopped("stopping the anchors", s.stopAnchors)
+	stopped("stopping the signer", s.stopSigner)
+	stopped("stopping the quorum", s.stopQuorum)
 	if s.pump != nil {
 		s.pump.stop()
 	}

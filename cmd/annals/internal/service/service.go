@@ -112,6 +112,8 @@ type Options struct {
 	AnchorEvery time.Duration
 	// Timestamps says who signs the times of checkpoints.
 	Timestamps Timestamps
+	// ExpireEvery is how often it looks for what a retention rule lets go; 0: never.
+	ExpireEvery time.Duration
 	// Origin is the name of a ledger that has to be made; "" makes one up.
 	Origin string
 	// Erasers are the public keys that a ledger which has to be made names as its erasers,
@@ -133,9 +135,6 @@ type Options struct {
 	tokenTime func() time.Time
 	// holeRetry replaces the constant of that name: tests can't wait.
 	holeRetry time.Duration
-	// ExpireEvery is how often it looks for what a retention rule lets go; 0: never.
-	ExpireEvery time.Duration
-
 	// scrubEvery likewise.
 	scrubEvery time.Duration
 }
