@@ -10,6 +10,7 @@ package client
 import (
 	"bytes"
 	"context"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"io"
@@ -141,7 +142,10 @@ func (c *Client) Get(ctx context.Context, path string, query url.Values, known s
 func (c *Client) unreached(err error) error {
 	var op *net.OpError
 	unsent := errors.As(err, &op) && op.Op == "dial"
+	var unsigned x509.UnknownAuthorityError
 	switch {
+	case errors.As(err, &unsigned):
+		return fmt.Errorf("nobody whom this system trusts has signed the certificate of %s: say who has (annals: --ca-file), if it is to be believed: %w", c.shown, err)
 	case errors.Is(err, syscall.ECONNREFUSED):
 		return &UnreachedError{fmt.Sprintf("no server answers at %s: start one with `annals serve`, or use another URL", c.shown), unsent, err}
 	case errors.As(err, &op), errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -208,6 +209,22 @@ func TestServed(t *testing.T) {
 		t.Fatal(err)
 	}
 	if _, err := c.Counts(ctx, "ws_7", client.Counting{By: client.Day, Known: counts.ETag}); !errors.Is(err, client.ErrNotModified) {
+		t.Errorf("%v", err)
+	}
+}
+
+// TestUnknownAuthority: a certificate that nobody known has signed is said to be that, and
+// how one is named who has.
+func TestUnknownAuthority(t *testing.T) {
+	srv := httptest.NewUnstartedServer(http.NotFoundHandler())
+	srv.Config.ErrorLog = log.New(io.Discard, "", 0)
+	srv.StartTLS()
+	defer srv.Close()
+	c, err := client.New(srv.URL, client.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := c.Timeline(t.Context(), "ws_7", client.Query{}); err == nil || !strings.Contains(err.Error(), "nobody whom this system trusts has signed the certificate of "+srv.URL+": say who has (annals: --ca-file)") {
 		t.Errorf("%v", err)
 	}
 }

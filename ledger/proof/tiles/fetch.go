@@ -88,6 +88,8 @@ func (p *Place) ask(ctx context.Context, url string, most int64) (b []byte, wait
 	switch code := resp.StatusCode; {
 	case code == http.StatusNotFound || code == http.StatusGone:
 		return nil, 0, fmt.Errorf("proof/tiles: GET %s: %s: %w", req.URL.Redacted(), resp.Status, ErrAbsent)
+	case code == http.StatusUnauthorized || code == http.StatusForbidden:
+		return nil, 0, fmt.Errorf("proof/tiles: GET %s: %s: it asks for a token that may audit (annals: --token-file)", req.URL.Redacted(), resp.Status)
 	case code == http.StatusTooManyRequests || code == http.StatusRequestTimeout || code >= 500:
 		seconds, _ := strconv.Atoi(resp.Header.Get("Retry-After"))
 		return nil, time.Duration(seconds) * time.Second, &againError{errors.New(resp.Status)}

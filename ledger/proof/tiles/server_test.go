@@ -231,3 +231,18 @@ func TestNoPasswordIsShown(t *testing.T) {
 		}
 	}
 }
+
+// TestAToken: a log that asks who it is is not said to be anything else than that.
+func TestAToken(t *testing.T) {
+	for _, status := range []int{http.StatusUnauthorized, http.StatusForbidden} {
+		srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(status) }))
+		p, err := Open(srv.URL, quick)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := p.fetch(t.Context(), "checkpoint", 100); err == nil || !strings.Contains(err.Error(), "it asks for a token that may audit") {
+			t.Errorf("%d: %v", status, err)
+		}
+		srv.Close()
+	}
+}

@@ -114,7 +114,7 @@ func (s *Service) openCluster() (*line, error) {
 		err = bad.Err // the URL that it quotes has the password
 	}
 	if err != nil {
-		return nil, fmt.Errorf("can't connect to NATS; check --nats, --creds and --context: %w", err)
+		return nil, fmt.Errorf("can't connect to NATS; check --nats, --nkey, --creds, --nats-ca and --context: %w", err)
 	}
 	return &line{nc: nc, url: nc.ConnectedUrlRedacted()}, nil
 }
