@@ -45,7 +45,7 @@ const attackReaders = 10
 // all, comes and goes within seconds, and the ratio of two windows that follow one another
 // has less of it than that of two long ones; the median of many has less again.
 const (
-	hostilePairs   = 10
+	hostilePairs   = 8
 	hostileRecords = 3 * latencyRate
 )
 
