@@ -119,7 +119,7 @@ func TestOwnGroupsModel(t *testing.T) {
 	facts := s.facts(0)
 	from, to := facts[0].recorded, facts[len(facts)-1].recorded.Add(time.Hour)
 	counted := map[string]int{}
-	for range questions / 4 {
+	for range questions() / 4 {
 		q := g.question(from, to)
 		size := uint64(len(facts))
 		if g.chance(70) {
@@ -168,7 +168,7 @@ func TestOwnGroupsModel(t *testing.T) {
 		}
 	}
 	for _, group := range []string{"own", "ours", "app", "frontend", "user"} {
-		if counted[group] < questions/100 {
+		if counted[group] < questions()/100 {
 			t.Errorf("%s was counted %d times: %v", group, counted[group], counted)
 		}
 	}
