@@ -173,6 +173,7 @@ func (s *Service) close(ctx context.Context) error {
 	stopped("stopping the timestamps", s.stopTimestamps)
 	stopped("stopping the keeper", s.stopKeeper)
 	stopped("stopping the anchors", s.stopAnchors)
+	s.signLast(ctx)
 	stopped("stopping the signer", s.stopSigner)
 	stopped("stopping the quorum", s.stopQuorum)
 	if s.pump != nil {

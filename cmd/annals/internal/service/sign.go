@@ -16,6 +16,9 @@ import (
 // can be signed it is there as soon as anybody can ask.
 const firstCheckpoint = 5 * time.Second
 
+// lastCheckpoint bounds what a stop takes longer to have its last entries signed.
+const lastCheckpoint = 2 * time.Second
+
 // sign starts the signer. That nothing can be signed is no reason not to serve:
 // /readyz says it.
 func (s *Service) sign() {
@@ -37,6 +40,21 @@ func (s *Service) sign() {
 	if s.o.MLDSA && !s.hasMLDSA() {
 		s.o.Logger.Warn("--mldsa: the ledger names no ML-DSA-44 key, so checkpoints have no second line; add one with `annals keys rotate --role checkpoint --mldsa`")
 	}
+}
+
+// signLast signs a checkpoint over all that the stream has, so that whoever is given the
+// folder of a stopped server need not take its end on trust. What can't be signed in time
+// is signed at the next start.
+func (s *Service) signLast(ctx context.Context) {
+	if s.signer == nil {
+		return
+	}
+	ctx, cancel := context.WithTimeout(ctx, lastCheckpoint)
+	defer cancel()
+	if info, err := s.streamInfo(ctx); err == nil {
+		_, _ = s.pump.await(ctx, info.State.LastSeq, 0) // what stands in its way was said
+	}
+	_ = s.signer.Sign(ctx) // it has said what failed
 }
 
 // agree starts to compare heads with the other replicas', and returns what they agree

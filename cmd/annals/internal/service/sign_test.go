@@ -22,6 +22,7 @@ import (
 	"annals/cmd/annals/internal/datadir"
 	"annals/cmd/annals/internal/keys"
 	"annals/cmd/annals/internal/signer"
+	"annals/ledger"
 	"annals/ledger/chain"
 	"annals/ledger/proof"
 
@@ -113,6 +114,37 @@ func TestSigned(t *testing.T) {
 	}
 	if status, body := fetch(t, s, "/metrics"); status != 200 || !bytes.Contains(body, []byte("\nannals_checkpoint_size ")) || !bytes.Contains(body, []byte("\nannals_checkpoint_signing 1\n")) {
 		t.Errorf("/metrics: %d", status)
+	}
+}
+
+// TestSignedToTheEnd: what was recorded before a server stops its last checkpoint covers,
+// so that the end of the folder is proven.
+func TestSignedToTheEnd(t *testing.T) {
+	o := options(filepath.Join(t.TempDir(), "data"))
+	o.Checkpoint = time.Hour // none but the first and the last
+	s := mustStart(t, o)
+	ring, err := proof.NewKeyring(s.verifier(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	first := s.served(t)
+	mustPost(t, s, "a", 3)
+	mustClose(t, s)
+	b, err := os.ReadFile(filepath.Join(o.Data, datadir.Checkpoint))
+	if err != nil {
+		t.Fatal(err)
+	}
+	last, err := ring.Open(b)
+	if err != nil {
+		t.Fatal(err)
+	}
+	l, err := ledger.Open(filepath.Join(o.Data, datadir.Ledger), ledger.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	if head := l.Head(); last.Size != head.Size || last.Root != head.Root || head.Size < first.Size+3 {
+		t.Errorf("signed is %d with root %s, and stored %d with %s", last.Size, last.Root, head.Size, head.Root)
 	}
 }
 
