@@ -48,7 +48,8 @@ type Options struct {
 	// MaxBatch bounds the messages gathered into one append; 0: 4,096.
 	MaxBatch int
 	// Fatal is told of a failure after which Pebble can't go on; it must not
-	// return. nil: panic, so that the process dies and reloads.
+	// return. nil: the process says so and ends, with status 2, to open it anew;
+	// opening returns the error instead.
 	Fatal func(error)
 
 	// audit: nothing is written, so no memtables need room.
@@ -61,6 +62,8 @@ type Options struct {
 	failures chan error
 	// afresh is set while no log may begin as an old file.
 	afresh *atomic.Bool
+	// opened is set once Pebble has opened the store.
+	opened *atomic.Bool
 
 	// Pebble changes the store's options, for tests that vary them.
 	Pebble func(*pebble.Options)
@@ -85,8 +88,16 @@ func (o Options) withDefaults() Options {
 	if o.afresh == nil {
 		o.afresh = new(atomic.Bool)
 	}
+	if o.opened == nil {
+		o.opened = new(atomic.Bool)
+	}
 	if o.Fatal == nil {
-		o.Fatal = func(err error) { panic(err) }
+		o.Fatal = func(err error) {
+			if !o.opened.Load() {
+				panic(err) // for openOrFail
+			}
+			disk.Die(err)
+		}
 	}
 	return o
 }
@@ -137,7 +148,7 @@ func openStore(dir string, o Options) (*pebble.DB, error) {
 	if o.Pebble != nil {
 		o.Pebble(opts)
 	}
-	return openOrFail(dir, opts, o.failures)
+	return openOrFail(dir, opts, o)
 }
 
 // spanOf ends a file where the entries begin or end. Entries come in the order of
@@ -154,31 +165,33 @@ func spanOf(start []byte) (policy pebble.SpanPolicy, end []byte, err error) {
 
 // openOrFail opens a store. Opening flushes what the last process left in its
 // log, and on a disk that fails it tries for ever: the caller hears of it instead.
-func openOrFail(dir string, opts *pebble.Options, failures <-chan error) (*pebble.DB, error) {
+func openOrFail(dir string, opts *pebble.Options, o Options) (*pebble.DB, error) {
 	type opened struct {
 		db  *pebble.DB
 		err error
 	}
 	done := make(chan opened, 1)
+	o.opened.Store(false)
 	go func() {
-		var o opened
+		var got opened
 		defer func() {
 			// A marker file that can't be moved makes Pebble panic; other failures
 			// may have ended this goroutine through Options.Fatal.
-			if r := recover(); o.db == nil && o.err == nil {
-				o.err = &StorageError{Err: fmt.Errorf("open %s: %v", dir, r)}
+			if r := recover(); got.db == nil && got.err == nil {
+				got.err = &StorageError{Err: fmt.Errorf("open %s: %v", dir, r)}
 			}
-			done <- o
+			done <- got
 		}()
-		o.db, o.err = pebble.Open(dir, opts)
+		got.db, got.err = pebble.Open(dir, opts)
+		o.opened.Store(got.err == nil)
 	}()
 	select {
-	case o := <-done:
-		if o.err != nil {
-			return nil, openError(dir, o.err)
+	case got := <-done:
+		if got.err != nil {
+			return nil, openError(dir, got.err)
 		}
-		return o.db, nil
-	case err := <-failures:
+		return got.db, nil
+	case err := <-o.failures:
 		return nil, &StorageError{Err: fmt.Errorf("open %s: %w", dir, err)}
 	}
 }

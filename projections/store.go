@@ -160,9 +160,9 @@ func (l storeLog) Errorf(format string, args ...any) {
 // failed: what the page cache holds then is anybody's guess, so the process ends
 // and opens it anew.
 func (l storeLog) Fatalf(format string, args ...any) {
-	text := "projections: store: " + fmt.Sprintf(format, args...)
-	l.log.Error(text)
-	panic(text)
+	err := fmt.Errorf("projections: store: "+format, args...)
+	l.log.Error(err.Error())
+	disk.Die(err)
 }
 
 // fresh is the head of projections that have folded nothing.
