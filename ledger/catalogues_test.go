@@ -21,16 +21,9 @@ func TestCatalogues(t *testing.T) {
 	s := chaintest.NewKeyed("catalogues")
 	fs := vfs.NewMem()
 	l := create(t, s, ledger.Options{FS: fs})
-	done := 2
 	flush := func() uint64 {
 		t.Helper()
-		if err := l.Append(t.Context(), s.Messages[done:]); err != nil {
-			t.Fatal(err)
-		}
-		done = len(s.Messages)
-		if err := l.Flush(t.Context()); err != nil {
-			t.Fatal(err)
-		}
+		appendAll(t, l, s, anyOrder(1))
 		return l.Head().Size - 1
 	}
 	labelled := func(label string) string {
@@ -161,16 +154,9 @@ func mustCatalogues(t *testing.T, l *ledger.Ledger, tag chain.Hash) *ledger.Cata
 func TestCataloguesAreKept(t *testing.T) {
 	s := chaintest.NewKeyed("kept catalogues")
 	l := create(t, s, ledger.Options{FS: vfs.NewMem()})
-	done := 2
 	words := func() (all []*activity.Vocabulary) {
 		t.Helper()
-		if err := l.Append(t.Context(), s.Messages[done:]); err != nil {
-			t.Fatal(err)
-		}
-		done = len(s.Messages)
-		if err := l.Flush(t.Context()); err != nil {
-			t.Fatal(err)
-		}
+		appendAll(t, l, s, anyOrder(1))
 		c, err := l.Catalogues(l.Tag("ws_1"))
 		if err != nil {
 			t.Fatal(err)

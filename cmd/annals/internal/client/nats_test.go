@@ -18,10 +18,9 @@ import (
 	"github.com/nats-io/nats.go/micro"
 )
 
-// TestOverNATS: lines go in their order, in as few requests as they fit into, one with line
-// feeds of its own alone; each gets its own outcome, and where no answer comes it is said
-// what that means of each.
-func TestOverNATS(t *testing.T) {
+// overNATS starts a broker that nobody records at, and connects to it.
+func overNATS(t *testing.T) (*broker.Broker, *OverNATS) {
+	t.Helper()
 	b, err := broker.Start(broker.Options{StoreDir: t.TempDir()})
 	if err != nil {
 		t.Fatal(err)
@@ -32,6 +31,14 @@ func TestOverNATS(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Cleanup(c.Close)
+	return b, c
+}
+
+// TestOverNATS: lines go in their order, in as few requests as they fit into, one with line
+// feeds of its own alone; each gets its own outcome, and where no answer comes it is said
+// what that means of each.
+func TestOverNATS(t *testing.T) {
+	b, c := overNATS(t)
 	one := []byte(`{"id":"1"}`)
 	var none *UnreachedError
 	if got, err := c.Publish(t.Context(), "ws", [][]byte{one, one}, false); !errors.As(err, &none) || !none.Unsent || len(got) != 2 || got[1].Status != Unsent {
@@ -135,16 +142,7 @@ func TestOverNATS(t *testing.T) {
 // TestOverNATSDenied: who may not publish for a workspace is told so at once, and not after
 // every try has waited for an answer that nobody gives.
 func TestOverNATSDenied(t *testing.T) {
-	b, err := broker.Start(broker.Options{StoreDir: t.TempDir()})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { b.Close() })
-	c, err := Connect(natscontext.Target{URL: b.ClientURL()}, "test")
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(c.Close)
+	_, c := overNATS(t)
 	got, err := c.Publish(t.Context(), "no.workspace", [][]byte{[]byte(`{}`), []byte(`{}`)}, true) // none of the subjects that the broker lets anybody publish on
 	var p *Problem
 	if !errors.As(err, &p) || p.Status != 403 || !strings.Contains(p.Detail, "publish on annals.api.record.no.workspace: take a producer's seed") {
