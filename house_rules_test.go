@@ -41,13 +41,16 @@ var (
 		"internal/access/oidc/oidctest": 0,
 		"internal/disk":                 0,
 		"internal/freeport":             0,
+		"internal/jsonkind":             0,
 		"internal/multibuffer":          0,
 		"internal/problem":              0,
 	}
 	beside = map[string][]string{
-		"activity/face":        {"activity"},
+		"activity":             {"internal/jsonkind"},
+		"activity/face":        {"activity", "internal/jsonkind"},
 		"internal/access":      {"internal/problem"},
 		"internal/access/oidc": {"internal/access"},
+		"internal/problem":     {"internal/jsonkind"},
 		"ledger/proof":         {"ledger/chain"},
 		"ledger/proof/pack":    {"ledger/chain", "ledger/proof"},
 		"ledger/proof/tiles":   {"ledger/chain", "ledger/proof"},

@@ -34,23 +34,6 @@ func (w want) matches(c byte) bool {
 	return true
 }
 
-// kindOf names the JSON type of a value whose first byte is c.
-func kindOf(c byte) string {
-	switch c {
-	case '"':
-		return "a string"
-	case '{':
-		return "an object"
-	case '[':
-		return "an array"
-	case 't', 'f':
-		return "a boolean"
-	case 'n':
-		return "null"
-	}
-	return "a number"
-}
-
 // place is an object or array whose members are known.
 type place uint8
 

@@ -6,6 +6,8 @@ import (
 	"strings"
 	"unicode/utf8"
 
+	"annals/internal/jsonkind"
+
 	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
 )
@@ -120,19 +122,9 @@ func misfit(e *json.SemanticError) string {
 	case e.Err != nil:
 		return e.Err.Error()
 	case e.JSONKind != 0:
-		return jsonKind(e.JSONKind) + " can't stand here"
+		return jsonkind.Name(e.JSONKind) + " can't stand here"
 	}
 	return e.Error()
-}
-
-func jsonKind(k jsontext.Kind) string {
-	switch k {
-	case '[':
-		return "an array"
-	case '{':
-		return "an object"
-	}
-	return "a " + k.String()
 }
 
 // Document prints an overlay in the one form in which it is written to the ledger.

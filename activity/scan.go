@@ -8,6 +8,8 @@ import (
 	"unicode/utf8"
 	"unsafe"
 
+	"annals/internal/jsonkind"
+
 	"github.com/go-json-experiment/json/jsontext"
 )
 
@@ -232,7 +234,7 @@ func (s *scanner) expect(w want, c byte) bool {
 		return true
 	}
 	if s.schema == nil {
-		s.schema = refuse(CodeWrongType, string(s.decoder.StackPointer()), "this member is "+w.String()+", not "+kindOf(c)+"; leave out what you have no value for")
+		s.schema = refuse(CodeWrongType, string(s.decoder.StackPointer()), "this member is "+w.String()+", not "+jsonkind.Name(c)+"; leave out what you have no value for")
 	}
 	return false
 }

@@ -5,6 +5,7 @@ import (
 	"unicode/utf8"
 
 	"annals/activity"
+	"annals/internal/jsonkind"
 
 	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
@@ -62,7 +63,7 @@ func ParseTrackingEvent(body []byte) (*TrackingEvent, error) {
 			return stringAt(name, v, &e.Page, input)
 		case "metadata":
 			if v.Kind() != '{' {
-				return input("/metadata", "metadata is an object, not "+kindOf(v.Kind()))
+				return input("/metadata", "metadata is an object, not "+jsonkind.Name(v.Kind()))
 			}
 			e.Metadata = v.Clone()
 			if err := e.Metadata.Format(); err != nil {

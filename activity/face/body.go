@@ -6,6 +6,8 @@ import (
 	"io"
 	"strconv"
 
+	"annals/internal/jsonkind"
+
 	"github.com/go-json-experiment/json/jsontext"
 )
 
@@ -23,7 +25,7 @@ func members(body []byte, refuse refused, member func(name string, value jsontex
 		_, err := d.ReadToken()
 		return unread(err, refuse)
 	default:
-		return refuse("", "the body is "+kindOf(kind)+", not an object")
+		return refuse("", "the body is "+jsonkind.Name(kind)+", not an object")
 	}
 	if _, err := d.ReadToken(); err != nil {
 		return unread(err, refuse)
@@ -68,7 +70,7 @@ func unread(err error, refuse refused) *Refusal {
 // stringAt reads a member that is a string.
 func stringAt(name string, v jsontext.Value, into *string, refuse refused) *Refusal {
 	if v.Kind() != '"' {
-		return refuse(pointerTo(name), name+" is a string, not "+kindOf(v.Kind()))
+		return refuse(pointerTo(name), name+" is a string, not "+jsonkind.Name(v.Kind()))
 	}
 	b, err := jsontext.AppendUnquote(nil, v)
 	if err != nil {
@@ -83,7 +85,7 @@ func integerAt(name string, v jsontext.Value, into *int64, refuse refused) *Refu
 	n, err := strconv.ParseInt(string(v), 10, 64)
 	switch {
 	case v.Kind() != '0':
-		return refuse(pointerTo(name), name+" is an integer, not "+kindOf(v.Kind()))
+		return refuse(pointerTo(name), name+" is an integer, not "+jsonkind.Name(v.Kind()))
 	case err != nil:
 		return refuse(pointerTo(name), name+" is an integer of 64 bits, written without fraction and exponent")
 	}
@@ -92,20 +94,3 @@ func integerAt(name string, v jsontext.Value, into *int64, refuse refused) *Refu
 }
 
 func pointerTo(name string) string { return string(jsontext.Pointer("").AppendToken(name)) }
-
-// kindOf names a JSON type.
-func kindOf(k jsontext.Kind) string {
-	switch k {
-	case '{':
-		return "an object"
-	case '[':
-		return "an array"
-	case '"':
-		return "a string"
-	case '0':
-		return "a number"
-	case 't', 'f':
-		return "a boolean"
-	}
-	return "null"
-}

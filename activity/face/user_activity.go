@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"annals/activity"
+	"annals/internal/jsonkind"
 
 	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
@@ -94,7 +95,7 @@ func (p *userActivityBody) member(name string, v jsontext.Value) *Refusal {
 
 func (p *userActivityBody) userIDs(name string, v jsontext.Value) *Refusal {
 	if v.Kind() != '[' {
-		return refuseActivity(pointerTo(name), name+" is an array of integers, not "+kindOf(v.Kind()))
+		return refuseActivity(pointerTo(name), name+" is an array of integers, not "+jsonkind.Name(v.Kind()))
 	}
 	var elements []jsontext.Value
 	if err := json.Unmarshal(v, &elements); err != nil {

@@ -4,6 +4,8 @@ import (
 	"errors"
 	"strconv"
 
+	"annals/internal/jsonkind"
+
 	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
 )
@@ -27,18 +29,8 @@ func Misread(err error) string {
 		case meaning.Err != nil:
 			return at + meaning.Err.Error()
 		case meaning.JSONKind != 0:
-			return at + "this can't be " + kindOf(meaning.JSONKind)
+			return at + "this can't be " + jsonkind.Name(meaning.JSONKind)
 		}
 	}
 	return err.Error()
-}
-
-func kindOf(k jsontext.Kind) string {
-	switch k {
-	case '[':
-		return "an array"
-	case '{':
-		return "an object"
-	}
-	return "a " + k.String()
 }
