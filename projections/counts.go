@@ -83,7 +83,8 @@ func (q *Query) canonical() string {
 			values = append(values, string(value))
 		}
 		key := []byte{byte(c.Field), not(c.Not)}
-		if grouping := q.groups().Grouping(); c.Field == FieldGroup {
+		if c.Field == FieldGroup {
+			grouping := q.groups().Grouping()
 			key = append(key, grouping[:]...)
 		}
 		conditions = append(conditions, printed(key, values))

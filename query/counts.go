@@ -284,8 +284,8 @@ func (c *counter) edge(oldest bool) (at time.Time, found, truncated bool, err er
 	if err != nil || len(page.Indexes) == 0 && !page.Truncated {
 		return at, false, false, err
 	}
-	err = c.api.o.Ledger.GetMany([]uint64{min(page.Last.Index, c.q.To-1)}, func(leaf *chain.Leaf, _ chain.Hash) error {
-		at = time.UnixMilli(int64(leaf.Entry.ULID.Time()))
+	err = c.api.each(c.f.turn, []uint64{min(page.Last.Index, c.q.To-1)}, func(leaf *chain.Leaf, _ chain.Hash) error {
+		at = recordedAt(&leaf.Entry)
 		return nil
 	})
 	return at, true, page.Truncated && len(page.Indexes) == 0, err

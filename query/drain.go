@@ -115,27 +115,26 @@ func (d *drain) cut() {
 	}
 }
 
-// follow notes when a request has arrived whole.
-func follow(r *http.Request) {
+// follow notes when a request has arrived whole, and returns what it came over.
+func follow(r *http.Request) link {
 	l, ok := r.Context().Value(drainKey{}).(link)
 	if !ok {
-		return // not served by Serve
+		return link{} // not served by Serve
 	}
-	arrive(r)
+	l.asked()
 	if r.ContentLength == 0 { // -1 is unknown
 		l.drain.arrived(l.conn)
-		return
+		return l
 	}
 	l.drain.mark(l.conn, false)
 	r.Body = &followed{r.Body, l}
+	return l
 }
 
-// arrive notes that what came over a connection was a request, so far.
-func arrive(r *http.Request) {
-	if l, ok := r.Context().Value(drainKey{}).(link); ok {
-		if v, ok := l.inner.(*visitor); ok {
-			v.asked()
-		}
+// asked notes that what came over the connection was a request, so far.
+func (l *link) asked() {
+	if v, ok := l.inner.(*visitor); ok {
+		v.asked()
 	}
 }
 

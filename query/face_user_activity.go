@@ -147,7 +147,7 @@ func occurredAt(e *chain.Entry, r *activity.Record) time.Time {
 	if t, ok := activity.Occurred(r.OccurredAt); ok {
 		return t
 	}
-	return time.UnixMilli(int64(e.ULID.Time()))
+	return recordedAt(e)
 }
 
 // readQuestion reads the body. All of its members are optional, and so is it.

@@ -221,7 +221,6 @@ func (a *API) logZone(w http.ResponseWriter, f *filter) {
 // workspace.
 func (it *item) logOf(leaf *chain.Leaf, zone *time.Location) (coded, told face.LogEntry, err error) {
 	e := &leaf.Entry
-	recorded := time.UnixMilli(int64(e.ULID.Time()))
 	_, shown := it.payload(leaf)
 	r, err := activity.Parse(shown.record)
 	if err != nil { // it was erased
@@ -233,7 +232,7 @@ func (it *item) logOf(leaf *chain.Leaf, zone *time.Location) (coded, told face.L
 	if err != nil {
 		return coded, told, err
 	}
-	coded = face.LogOf(e.Index, r, recorded, zone)
+	coded = face.LogOf(e.Index, r, recordedAt(e), zone)
 	return coded, coded.Labelled(words), nil
 }
 

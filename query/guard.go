@@ -30,13 +30,13 @@ func (a *API) guard(next http.Handler) http.Handler {
 		if r.Body != nil {
 			r.Body = http.MaxBytesReader(w, r.Body, a.o.Bounds.BodyBytes)
 		}
-		follow(r)
+		over := follow(r)
 		sw := &statusWriter{ResponseWriter: w}
 		defer func() {
 			if v := recover(); v != nil {
 				a.recovered(sw, r, v)
 			}
-			arrive(r) // with its body
+			over.asked() // with its body
 			a.done(sw, r, time.Since(start))
 		}()
 		if err := a.o.Access.CheckURL(r); err != nil {
