@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"os"
 	"path/filepath"
 	"runtime"
 	"strings"
@@ -12,7 +11,6 @@ import (
 	"testing"
 	"time"
 
-	"annals/cmd/annals/internal/accessfile"
 	"annals/internal/access"
 	"annals/internal/access/oidc"
 	"annals/internal/access/oidc/oidctest"
@@ -32,15 +30,8 @@ func besiege(t *testing.T) *besieged {
 	p := oidctest.New(t)
 	p.Advance(time.Since(p.Now())) // streams end by the present
 	authority := newAuthority(t)
-	cert, key := authority.issue()
 	o := options(filepath.Join(t.TempDir(), "data"))
-	dir := t.TempDir()
-	o.TLS = accessfile.TLS{Cert: filepath.Join(dir, "cert.pem"), Key: filepath.Join(dir, "key.pem")}
-	for path, b := range map[string][]byte{o.TLS.Cert: cert, o.TLS.Key: key} {
-		if err := os.WriteFile(path, b, 0o600); err != nil {
-			t.Fatal(err)
-		}
-	}
+	o.TLS = authority.files()
 	o.tokenTime = p.Now
 	o.Access.OIDC = &oidc.Config{Issuer: p.URL, Audience: oidctest.Audience, Algorithms: []string{"RS256", "ES256"}, Grants: []oidc.Grant{
 		{Claim: "groups", Value: "readers", Scopes: []string{"read", "record"}, Workspaces: []string{"ws_a"}},
@@ -54,12 +45,10 @@ func besiege(t *testing.T) *besieged {
 	return &besieged{mustStart(t, o), t, p, client}
 }
 
-// The doors of each kind.
-const (
-	reading   = "GET /v1/workspaces/ws_a/timeline"
-	recording = "POST /v1/workspaces/ws_a/records?wait=recorded"
-	listening = "GET /v1/workspaces/ws_a/tail"
-)
+const reading = "GET /v1/workspaces/ws_a/timeline"
+
+// doors are one of each kind: to read, to record, to listen.
+var doors = []string{reading, "POST /v1/workspaces/ws_a/records?wait=recorded", "GET /v1/workspaces/ws_a/tail"}
 
 // knock shows a token at a door. Of an answer that has no end it returns the beginning.
 func (b *besieged) knock(door, token string) (res *http.Response, body string) {
@@ -111,7 +100,7 @@ func (b *besieged) total() string {
 // more memory than a bound; nothing is recorded, and nobody else is kept out.
 func TestHostileTokens(t *testing.T) {
 	b := besiege(t)
-	for _, door := range []string{reading, recording, listening} {
+	for _, door := range doors {
 		b.good(door, b.provider.Token(nil))
 	}
 	before := b.total()
@@ -128,7 +117,7 @@ func TestHostileTokens(t *testing.T) {
 	lived := was.HeapAlloc
 	for name, token := range tokens {
 		runtime.ReadMemStats(&was)
-		for _, door := range []string{reading, recording, listening} {
+		for _, door := range doors {
 			res, body := b.knock(door, token)
 			if res.StatusCode != http.StatusUnauthorized || res.Header.Get("Content-Type") != problem.MediaType || !strings.HasPrefix(res.Header.Get("WWW-Authenticate"), "Bearer") ||
 				!strings.Contains(body, `"code":"unauthenticated"`) {
@@ -156,7 +145,7 @@ func TestHostileTokens(t *testing.T) {
 	if got := b.total(); got != before {
 		t.Errorf("%s records, and there were %s", got, before)
 	}
-	for _, door := range []string{reading, recording, listening} {
+	for _, door := range doors {
 		b.good(door, b.provider.Token(nil))
 	}
 }
@@ -168,7 +157,6 @@ func TestKeysRotateUnderLoad(t *testing.T) {
 	b := besiege(t)
 	p := b.provider
 	old, young := p.By(oidctest.RSAKey(), "rsa-1"), p.By(oidctest.OtherKey(), "rsa-2")
-	doors := []string{reading, recording, listening}
 	const callers = 12
 	load := func(tokens ...string) {
 		var wg sync.WaitGroup
@@ -215,10 +203,9 @@ func TestKeysRotateUnderLoad(t *testing.T) {
 	p.Show(oidctest.Public("rsa-2", oidctest.OtherKey().Public(), ""))
 	p.Advance(time.Minute + time.Second)
 	load(young)
-	for !t.Failed() {
-		if res, _ := b.knock(reading, old); res.StatusCode == http.StatusUnauthorized {
-			break
-		}
-	}
+	eventually(t, "the old key lets nobody in", func() bool {
+		res, _ := b.knock(reading, old)
+		return res.StatusCode == http.StatusUnauthorized
+	})
 	load(young)
 }

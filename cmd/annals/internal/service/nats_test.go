@@ -9,7 +9,6 @@ import (
 	"testing"
 	"time"
 
-	"annals/cmd/annals/internal/accessfile"
 	"annals/cmd/annals/internal/natsconfig"
 	"annals/cmd/annals/internal/natscontext"
 	"annals/ingest"
@@ -142,21 +141,17 @@ func generatedCluster(t *testing.T, operator bool) {
 func TestGeneratedEmbedded(t *testing.T) {
 	dir, _ := natsConfig(t)
 	a := newAuthority(t)
-	cert, key := a.issue()
-	files := t.TempDir()
-	paths := map[string][]byte{"cert.pem": cert, "key.pem": key, "ca.pem": a.pem()}
-	for name, text := range paths {
-		if err := os.WriteFile(filepath.Join(files, name), text, 0o600); err != nil {
-			t.Fatal(err)
-		}
+	files, ca := a.files(), filepath.Join(t.TempDir(), "ca.pem")
+	if err := os.WriteFile(ca, a.pem(), 0o600); err != nil {
+		t.Fatal(err)
 	}
 	for _, secure := range []bool{false, true} {
 		o := options(filepath.Join(t.TempDir(), "data"))
 		o.NATSListen, o.NATSAccounts = freeAddress(t), dir
 		var trust []nats.Option
 		if secure {
-			o.NATSTLS = accessfile.TLS{Cert: filepath.Join(files, "cert.pem"), Key: filepath.Join(files, "key.pem")}
-			trust = append(trust, nats.RootCAs(filepath.Join(files, "ca.pem")))
+			o.NATSTLS = files
+			trust = append(trust, nats.RootCAs(ca))
 		}
 		s := mustStart(t, o)
 		if got := strings.HasPrefix(s.NATSURL(), "tls://"); got != secure {

@@ -91,6 +91,20 @@ func (a *authority) issue(uris ...string) (cert, key []byte) {
 	return pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}), pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: pkcs8})
 }
 
+// files is such a certificate in files.
+func (a *authority) files() accessfile.TLS {
+	a.t.Helper()
+	cert, key := a.issue()
+	dir := a.t.TempDir()
+	in := accessfile.TLS{Cert: filepath.Join(dir, "cert.pem"), Key: filepath.Join(dir, "key.pem")}
+	for path, text := range map[string][]byte{in.Cert: cert, in.Key: key} {
+		if err := os.WriteFile(path, text, 0o600); err != nil {
+			a.t.Fatal(err)
+		}
+	}
+	return in
+}
+
 func (a *authority) client(pairs ...tls.Certificate) *http.Client {
 	pool := x509.NewCertPool()
 	pool.AddCert(a.cert)
