@@ -50,7 +50,7 @@ verify, receipt, evidence and reconcile say by further codes what they found.`,
 		cmd.Args = a.arguments(cmd.Args)
 		root.AddCommand(cmd)
 	}
-	complete(root, "", choices())
+	complete(root, choices())
 	return root
 }
 
