@@ -6,6 +6,7 @@ import (
 	"annals/cmd/annals/internal/imports"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 )
 
 // choices are the words of flags that take no others, by command and flag: what the shell
@@ -38,21 +39,17 @@ func choices() map[string][]string {
 	return all
 }
 
-// complete has the shell complete the words of the flags of a command and all below it. path
-// is the command's without the program's name.
-func complete(cmd *cobra.Command, path string, all map[string][]string) {
-	for name, words := range all {
-		at := strings.LastIndexByte(name, ' ') + 1
-		of, flag := strings.TrimSuffix(name[:at], " "), name[at:]
-		if cmd.Flags().Lookup(flag) != nil && (of == "" || of == path) {
-			_ = cmd.RegisterFlagCompletionFunc(flag, cobra.FixedCompletions(words, cobra.ShellCompDirectiveNoFileComp))
+// complete has the shell complete the words of the flags of a command and all below it.
+func complete(cmd *cobra.Command, all map[string][]string) {
+	_, path, _ := strings.Cut(cmd.CommandPath(), " ") // without the program's name
+	cmd.Flags().VisitAll(func(f *pflag.Flag) {
+		for _, name := range []string{f.Name, path + " " + f.Name} {
+			if words, ok := all[name]; ok {
+				_ = cmd.RegisterFlagCompletionFunc(f.Name, cobra.FixedCompletions(words, cobra.ShellCompDirectiveNoFileComp))
+			}
 		}
-	}
+	})
 	for _, sub := range cmd.Commands() {
-		below := sub.Name()
-		if path != "" {
-			below = path + " " + below
-		}
-		complete(sub, below, all)
+		complete(sub, all)
 	}
 }

@@ -8,9 +8,7 @@ import (
 
 	"annals/cmd/annals/internal/client"
 	"annals/cmd/annals/internal/show"
-	query "annals/query/client"
 
-	"github.com/go-json-experiment/json"
 	"github.com/spf13/cobra"
 )
 
@@ -65,18 +63,7 @@ func (e *expiry) total() (n uint64) {
 
 // askExpiry asks what is due (GET), or for it to be let go (POST).
 func askExpiry(ctx context.Context, c *client.Client, method string) (*expiry, error) {
-	answer, err := c.Do(ctx, method, "/v1/expiry", nil)
-	if err != nil {
-		return nil, err
-	}
-	if answer.Status != http.StatusOK {
-		return nil, answer.Problem()
-	}
-	e := new(expiry)
-	if err := json.Unmarshal(answer.Body, e); err != nil {
-		return nil, query.Foreign(err)
-	}
-	return e, nil
+	return client.Done[expiry](ctx, c, method, "/v1/expiry", nil, http.StatusOK)
 }
 
 func (a *app) runExpire(ctx context.Context, c *client.Client, dryRun, yes bool) error {

@@ -27,13 +27,8 @@ verify, receipt, evidence and reconcile say by further codes what they found.`,
   annals verify --data ./annals-data              check every byte (server stopped)`,
 		SilenceErrors: true,
 		SilenceUsage:  true,
-		Args: func(cmd *cobra.Command, args []string) error {
-			if len(args) == 0 {
-				return nil
-			}
-			return noCommand(cmd, args[0])
-		},
-		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+		Args:          a.arguments(cobra.NoArgs),
+		RunE:          func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 		PersistentPreRunE: func(cmd *cobra.Command, _ []string) error {
 			if err := a.fromEnvironment(cmd); err != nil {
 				return err
@@ -50,7 +45,7 @@ verify, receipt, evidence and reconcile say by further codes what they found.`,
 		cmd.Args = a.arguments(cmd.Args)
 		root.AddCommand(cmd)
 	}
-	complete(root, "", choices())
+	complete(root, choices())
 	return root
 }
 

@@ -2,12 +2,14 @@ package main
 
 import (
 	"bufio"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"io"
 	"net/url"
 	"os"
+	"slices"
 	"strings"
 	"sync"
 
@@ -195,7 +197,7 @@ func confirmTold(ctx context.Context, c *client.Client, p *proposal.Proposal) (l
 		return 0, err
 	}
 	now := s.Ranges()
-	later = chain.Count(now)
+	var all []chain.Range // of all statements
 	for tag, ranges := range p.Selected() {
 		if tag != s.Tag {
 			return 0, fmt.Errorf("the workspace %q has the tag %s, and not %s", p.Told.Workspace, s.Tag, tag)
@@ -205,13 +207,15 @@ func confirmTold(ctx context.Context, c *client.Client, p *proposal.Proposal) (l
 				return 0, fmt.Errorf("entry %d is not selected by %q: it is about something else, or was erased already", index, p.Told.Select)
 			}
 		}
-		if n := chain.Count(ranges); n <= later {
-			later -= n
-		} else {
-			return 0, fmt.Errorf("the statements select more than %q does: an entry is in two of them", p.Told.Select)
+		all = append(all, ranges...)
+	}
+	slices.SortFunc(all, func(a, b chain.Range) int { return cmp.Compare(a.From, b.From) })
+	for i := 1; i < len(all); i++ {
+		if all[i].From < all[i-1].To {
+			return 0, fmt.Errorf("the statements select what %q does more than once: entry %d is in two of them", p.Told.Select, all[i].From)
 		}
 	}
-	return later, nil
+	return chain.Count(now) - chain.Count(all), nil
 }
 
 // passphrase asks for a passphrase, or reads it from a file.

@@ -27,22 +27,12 @@ func (w *wanted) Read(p []byte) (int, error) {
 	if len(w.own) < len(p) {
 		w.own = make([]byte, len(p))
 	}
-	type result struct {
-		n   int
-		err error
-	}
-	read, own := make(chan result, 1), w.own[:len(p)]
-	go func() {
-		n, err := w.in.Read(own)
-		read <- result{n, err}
-	}()
-	select {
-	case r := <-read:
-		return copy(p, own[:r.n]), r.err
-	case <-w.ctx.Done():
+	own := w.own[:len(p)]
+	n, err := await(w.ctx, func() (int, error) { return w.in.Read(own) })
+	if errors.Is(err, errInterrupted) {
 		w.own = nil
-		return 0, errInterrupted
 	}
+	return copy(p, own[:n]), err
 }
 
 // unseen reads a line from a terminal that doesn't show it, and goes on showing what is
@@ -53,19 +43,30 @@ func unseen(ctx context.Context, terminal *os.File) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	type line struct {
-		text []byte
-		err  error
+	text, err := await(ctx, func() ([]byte, error) { return term.ReadPassword(fd) })
+	if errors.Is(err, errInterrupted) {
+		err = errors.Join(err, term.Restore(fd, before))
 	}
-	read := make(chan line, 1)
+	return string(text), err
+}
+
+// await returns what a read returns, and errInterrupted as soon as ctx ends: then the
+// read is left behind.
+func await[T any](ctx context.Context, read func() (T, error)) (T, error) {
+	type result struct {
+		got T
+		err error
+	}
+	done := make(chan result, 1)
 	go func() {
-		text, err := term.ReadPassword(fd)
-		read <- line{text, err}
+		got, err := read()
+		done <- result{got, err}
 	}()
 	select {
-	case l := <-read:
-		return string(l.text), l.err
+	case r := <-done:
+		return r.got, r.err
 	case <-ctx.Done():
-		return "", errors.Join(errInterrupted, term.Restore(fd, before))
+		var nothing T
+		return nothing, errInterrupted
 	}
 }

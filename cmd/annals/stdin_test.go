@@ -7,7 +7,6 @@ import (
 	"io"
 	"path/filepath"
 	"strings"
-	"sync"
 	"testing"
 )
 
@@ -66,22 +65,3 @@ func TestStdin(t *testing.T) {
 type failing struct{ err error }
 
 func (f *failing) Read([]byte) (int, error) { return 0, f.err }
-
-// saying is where a command prints, for somebody who waits for words of it.
-type saying struct {
-	mu    sync.Mutex
-	said  strings.Builder
-	words string
-	heard chan struct{}
-}
-
-func (s *saying) Write(b []byte) (int, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	before := strings.Contains(s.said.String(), s.words)
-	s.said.Write(b)
-	if !before && strings.Contains(s.said.String(), s.words) {
-		close(s.heard)
-	}
-	return len(b), nil
-}

@@ -94,7 +94,7 @@ func TestInterruptedAtThePassphrase(t *testing.T) {
 		t.Fatal(err)
 	}
 	ctx, interrupt := context.WithCancel(t.Context())
-	errs := &saying{words: "passphrase: ", heard: make(chan struct{})}
+	errs := new(lockedBuffer)
 	file := filepath.Join(t.TempDir(), "dana.key")
 	args := []string{"keys", "new", file}
 	a := &app{in: far, out: io.Discard, err: errs, args: args}
@@ -102,7 +102,6 @@ func TestInterruptedAtThePassphrase(t *testing.T) {
 	root.SetArgs(args)
 	status := make(chan int)
 	go func() { status <- a.exit(root.ExecuteContextC(ctx)) }()
-	<-errs.heard
 	state := func() term.State {
 		s, err := term.GetState(int(far.Fd()))
 		if err != nil {
@@ -114,8 +113,8 @@ func TestInterruptedAtThePassphrase(t *testing.T) {
 		runtime.Gosched()
 	}
 	interrupt()
-	if got := <-status; got != exitFailure || !strings.Contains(errs.said.String(), "interrupted") {
-		t.Errorf("status %d: %s", got, errs.said.String())
+	if got := <-status; got != exitFailure || !strings.Contains(errs.String(), "passphrase: ") || !strings.Contains(errs.String(), "interrupted") {
+		t.Errorf("status %d: %s", got, errs.String())
 	}
 	if state() != *before {
 		t.Error("the terminal goes on hiding what is typed")

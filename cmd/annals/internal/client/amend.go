@@ -13,7 +13,7 @@ import (
 // of it once it is in the ledger.
 func (c *Client) Amend(ctx context.Context, workspace, ulid string, body []byte) (Outcome, error) {
 	path := "/v1/workspaces/" + url.PathEscape(workspace) + "/records/" + url.PathEscape(ulid) + "/amendments?wait=recorded"
-	told, err := done[items](ctx, c, http.MethodPost, path, body, http.StatusOK)
+	told, err := Done[items](ctx, c, http.MethodPost, path, body, http.StatusOK)
 	if err != nil {
 		return Outcome{}, err
 	}

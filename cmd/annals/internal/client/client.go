@@ -36,9 +36,9 @@ func New(base string, o Options) (*Client, error) {
 	return &Client{c}, nil
 }
 
-// done asks for something to be done, with a body of JSON or none, and reads the answer
+// Done asks for something to be done, with a body of JSON or none, and reads the answer
 // of the status that says it was. Any other is the server's refusal, a [Problem].
-func done[T any](ctx context.Context, c *Client, method, path string, body []byte, status int) (*T, error) {
+func Done[T any](ctx context.Context, c *Client, method, path string, body []byte, status int) (*T, error) {
 	var header []string
 	if body != nil {
 		header = []string{"Content-Type", "application/json"}

@@ -22,7 +22,7 @@ type Indexes struct {
 
 // Indexes asks how far the indexes are.
 func (c *Client) Indexes(ctx context.Context) (*Indexes, error) {
-	l, err := done[struct {
+	l, err := Done[struct {
 		Indexes Indexes `json:"indexes"`
 	}](ctx, c, http.MethodGet, "/v1/ledger", nil, http.StatusOK)
 	if err != nil {
@@ -34,5 +34,5 @@ func (c *Client) Indexes(ctx context.Context) (*Indexes, error) {
 // Rebuild lets the server begin to rebuild its indexes, and returns how far they
 // are.
 func (c *Client) Rebuild(ctx context.Context) (*Indexes, error) {
-	return done[Indexes](ctx, c, http.MethodPost, "/v1/indexes/rebuild", nil, http.StatusAccepted)
+	return Done[Indexes](ctx, c, http.MethodPost, "/v1/indexes/rebuild", nil, http.StatusAccepted)
 }

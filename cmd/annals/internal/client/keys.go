@@ -46,12 +46,12 @@ func (c *Client) MintKey(ctx context.Context, q *KeyRequest) (*Minted, error) {
 	if err != nil {
 		return nil, err
 	}
-	return done[Minted](ctx, c, http.MethodPost, keysPath, body, http.StatusCreated)
+	return Done[Minted](ctx, c, http.MethodPost, keysPath, body, http.StatusCreated)
 }
 
 // Keys asks for the API keys that the token administers.
 func (c *Client) Keys(ctx context.Context) ([]Key, error) {
-	list, err := done[struct {
+	list, err := Done[struct {
 		Keys []Key `json:"keys"`
 	}](ctx, c, http.MethodGet, keysPath, nil, http.StatusOK)
 	if err != nil {
