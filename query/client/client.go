@@ -56,7 +56,7 @@ func New(base string, o Options) (*Client, error) {
 	return &Client{base: strings.TrimRight(base, "/"), shown: strings.TrimRight(u.Redacted(), "/"), token: o.Token, http: o.HTTP}, nil
 }
 
-// URL is where the server is, as it may be shown: of a password there is xxxxx.
+// URL is where the server is, as it may be shown: a password is replaced.
 func (c *Client) URL() string { return c.shown }
 
 // authorize adds the token to a request.

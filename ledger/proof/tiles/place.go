@@ -122,7 +122,7 @@ func (p *Place) Close() error {
 // Folder reports whether the place is a folder.
 func (p *Place) Folder() bool { return p.root != nil }
 
-// String is the place's name; of a password in a URL there is xxxxx.
+// String is the place's name; a password in a URL is replaced.
 func (p *Place) String() string {
 	if p.root != nil {
 		return p.root.Name()

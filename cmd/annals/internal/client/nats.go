@@ -61,7 +61,7 @@ func Connect(target natscontext.Target, name string) (*OverNATS, error) {
 	return c, nil
 }
 
-// redacted is servers' URLs as they may be shown: of a password there is xxxxx.
+// redacted is servers' URLs as they may be shown: passwords are replaced.
 func redacted(urls string) string {
 	parts := strings.Split(urls, ",")
 	for i, part := range parts {
