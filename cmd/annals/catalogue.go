@@ -84,7 +84,7 @@ file's. With --replace the file is all of it. - is standard input.`,
 			if err := f.check(cmd); err != nil {
 				return err
 			}
-			text, err := a.readText(args[0])
+			text, err := a.readText(cmd.Context(), args[0])
 			if err != nil {
 				return err
 			}
@@ -144,8 +144,8 @@ recorded before reads as it did.`,
 const maxCatalogueFile = 4 * activity.MaxOverlay
 
 // readText reads a file, or standard input.
-func (a *app) readText(name string) ([]byte, error) {
-	in := a.in
+func (a *app) readText(ctx context.Context, name string) ([]byte, error) {
+	in := a.stdin(ctx)
 	if name != "-" {
 		file, err := os.Open(name)
 		if err != nil {

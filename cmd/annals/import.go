@@ -122,7 +122,7 @@ func (o *importing) inZone(format *imports.Format) (*time.Location, error) {
 }
 
 // labels reads --catalogue, nil where it isn't given.
-func (a *app) labels(o *importing, format *imports.Format) (*imports.Labels, error) {
+func (a *app) labels(ctx context.Context, o *importing, format *imports.Format) (*imports.Labels, error) {
 	if len(o.catalogues) == 0 {
 		return nil, nil
 	}
@@ -132,7 +132,7 @@ func (a *app) labels(o *importing, format *imports.Format) (*imports.Labels, err
 	texts := make([][]byte, len(o.catalogues))
 	for i, name := range o.catalogues {
 		var err error
-		if texts[i], err = a.readText(name); err != nil {
+		if texts[i], err = a.readText(ctx, name); err != nil {
 			return nil, fmt.Errorf("--catalogue: %w", err)
 		}
 	}
@@ -152,7 +152,7 @@ func (a *app) runImport(cmd *cobra.Command, args []string, o *importing) (err er
 	if err != nil {
 		return err
 	}
-	labels, err := a.labels(o, &format)
+	labels, err := a.labels(cmd.Context(), o, &format)
 	if err != nil {
 		return err
 	}

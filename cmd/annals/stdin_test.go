@@ -27,8 +27,9 @@ func (s *silent) Read([]byte) (int, error) {
 // interrupted, and not only when somebody types on.
 func TestInterruptedWhileReading(t *testing.T) {
 	for name, args := range map[string][]string{
-		"publish": {"publish", "--url", "http://127.0.0.1:1", "--workspace", "ws_7", "-"},
-		"import":  {"import", "--url", "http://127.0.0.1:1", "--workspace", "ws_7", "--format", "jsonl", "--report", filepath.Join(t.TempDir(), "report"), "-"},
+		"publish":   {"publish", "--url", "http://127.0.0.1:1", "--workspace", "ws_7", "-"},
+		"catalogue": {"catalogue", "add", "--url", "http://127.0.0.1:1", "--workspace", "ws_7", "--yes", "-"},
+		"import":    {"import", "--url", "http://127.0.0.1:1", "--workspace", "ws_7", "--format", "jsonl", "--report", filepath.Join(t.TempDir(), "report"), "-"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			ctx, interrupt := context.WithCancel(t.Context())
