@@ -21,8 +21,8 @@ type name struct {
 // keys what it had found so far: then the decoder has the say. So it can refuse
 // nothing, and must accept nothing that the decoder doesn't (RFC 8259, as strict as
 // jsontext is); the body is valid UTF-8 already.
-func (s *scanner) plain(in place) bool {
-	body := s.body
+func (s *scanner) plain(body []byte, k *Keys, in place) bool {
+	s.body, s.keys, s.escapes = body, k, false
 	s.stack[0] = frame{next: rule{want: anything, place: in}}
 	s.names = s.names[:0]
 	depth, members := 0, 0
@@ -122,10 +122,7 @@ func (s *scanner) plainName(top *frame, i int) int {
 	}
 	s.names = append(s.names, n)
 	if top.place != elsewhere {
-		top.next = top.place.member(text)
-	}
-	if top.place == inDimensions {
-		s.keys.Dimensions = append(s.keys.Dimensions, Dimension{Name: s.text(body[i:end])})
+		s.member(top, text, body[i:end])
 	}
 	if i = skipSpace(body, end); i == len(body) || body[i] != ':' {
 		return -1

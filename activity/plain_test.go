@@ -14,8 +14,7 @@ import (
 func decided(body []byte, in place) (refusal *Refusal, keys Keys, plain bool, found Keys) {
 	s := scanners.Get().(*scanner)
 	defer scanners.Put(s)
-	s.body, s.keys, s.escapes = body, &found, false
-	plain = s.plain(in)
+	plain = s.plain(body, &found, in)
 	s.forget()
 	refusal = s.scanAll(body, &keys, in)
 	return refusal, keys, plain, found

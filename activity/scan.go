@@ -73,9 +73,8 @@ func walkable(body []byte, k *Keys, in place) *Refusal {
 		return refuse(CodeInvalidUTF8, "", "byte "+strconv.Itoa(firstInvalid(body))+" is not UTF-8; encode text as UTF-8 and binary data as base64")
 	}
 	s := scanners.Get().(*scanner)
-	s.body, s.keys, s.escapes = body, k, false
 	var r *Refusal
-	if !s.plain(in) {
+	if !s.plain(body, k, in) {
 		if k != nil {
 			k.empty()
 		}
@@ -171,10 +170,7 @@ func (s *scanner) scan(body []byte, k *Keys, in place) *Refusal {
 				}
 				top.value = true
 				if top.place != elsewhere {
-					top.next = top.place.member(s.unquoteName(body[start:end]))
-				}
-				if top.place == inDimensions {
-					s.keys.Dimensions = append(s.keys.Dimensions, Dimension{Name: s.text(body[start:end])})
+					s.member(top, s.unquoteName(body[start:end]), body[start:end])
 				}
 				continue
 			}
@@ -206,6 +202,15 @@ func (s *scanner) open(f *frame, r rule, object bool) {
 		}
 	case !object && r.want == anArray:
 		f.next = r.place.element()
+	}
+}
+
+// member takes the name of a member of f, whose members are known: as it reads, and as
+// it stands in the body.
+func (s *scanner) member(f *frame, name, quoted []byte) {
+	f.next = f.place.member(name)
+	if f.place == inDimensions {
+		s.keys.Dimensions = append(s.keys.Dimensions, Dimension{Name: s.text(quoted)})
 	}
 }
 

@@ -61,6 +61,7 @@ func newWarmer(cacheSize int64) *warmer {
 // start begins with the files that are there. size is the ledger's, by which it sees
 // whether recording is busy.
 func (w *warmer) start(db *pebble.DB, size func() uint64) error {
+	w.forget() // what opening wrote out of the store's log is there, too
 	levels, err := db.SSTables()
 	if err != nil {
 		return err

@@ -101,6 +101,31 @@ func TestWarm(t *testing.T) {
 	})
 }
 
+// TestWarmOnce: a file that opening wrote, out of what the log held, is read once.
+func TestWarmOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := chaintest.New("once")
+		recordMany(s, 5)
+		fs := vfs.NewMem()
+		l := create(t, s, ledger.Options{FS: fs})
+		appendAll(t, l, s, anyOrder(1))
+		if err := l.Close(); err != nil {
+			t.Fatal(err)
+		}
+		var files [2]int // the second time the log holds nothing
+		for i := range files {
+			l := openWarm(t, fs, 64<<20)
+			files[i] = l.Unwarmed()
+			if err := l.Close(); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if files[0] == 0 || files[0] != files[1] {
+			t.Errorf("%d files are to be read, of %d", files[0], files[1])
+		}
+	})
+}
+
 // TestWarmLeavesRoom: what the cache has no room for is left out, the older entries
 // first, and what somebody asked for stays.
 func TestWarmLeavesRoom(t *testing.T) {

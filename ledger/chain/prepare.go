@@ -82,7 +82,7 @@ func (i *Item) Record() []byte { return i.body[i.start:i.end] }
 // one a goroutine. It is pure all the same: the scratch never shows.
 type Preparer struct {
 	state   State
-	tagger  hash.Hash
+	tagger  *Tagger // its key makes dedupe keys, too
 	salter  hash.Hash
 	tags    map[string]Hash
 	scratch []byte
@@ -94,7 +94,7 @@ type Preparer struct {
 func (s State) Preparer() *Preparer {
 	return &Preparer{
 		state:   s,
-		tagger:  hmac.New(sha256.New, s.workspaceKey[:]),
+		tagger:  s.Tagger(),
 		salter:  hmac.New(sha256.New, s.Secret[:]),
 		tags:    map[string]Hash{},
 		scratch: make([]byte, 0, 8<<10),
@@ -262,16 +262,13 @@ func (p *Preparer) amended(id string) uint64 {
 }
 
 func (p *Preparer) tag(workspace string) Hash {
-	if workspace == "" || workspace == SystemWorkspace {
-		return Hash{}
-	}
 	if tag, ok := p.tags[workspace]; ok {
 		return tag
 	}
 	if len(p.tags) >= 64<<10 {
 		clear(p.tags) // a bound on memory, not on workspaces
 	}
-	tag := mac(p.tagger, append(append(p.scratch[:0], tagDomain...), workspace...))
+	tag := p.tagger.Tag(workspace)
 	p.tags[workspace] = tag
 	return tag
 }
@@ -285,7 +282,7 @@ func (p *Preparer) dedupeKey(workspace string, root byte, producer, id string) H
 	b = append(b, producer...)
 	b = be16(b, len(id))
 	b = append(b, id...)
-	return mac(p.tagger, b)
+	return mac(p.tagger.mac, b)
 }
 
 // commit salts an item and hashes its commitment.
