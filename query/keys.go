@@ -5,7 +5,6 @@ import (
 	"net/http"
 	"slices"
 
-	"annals/ledger/chain"
 	"annals/ledger/proof"
 
 	"github.com/danielgtaylor/huma/v2"
@@ -95,7 +94,7 @@ func (a *API) keyHistory(size uint64, checkpoint []byte) (*proof.KeyHistory, err
 		if err != nil {
 			return nil, err
 		}
-		entries[i] = proof.KeyEntry{Index: index, Entry: raw, Proof: listed(proofs[i])}
+		entries[i] = proof.KeyEntry{Index: index, Entry: raw, Proof: proof.Listed(proofs[i])}
 	}
 	h.Genesis, h.Changes = entries[0], entries[1:]
 	return h, a.addRetired(h, size)
@@ -119,7 +118,7 @@ func (a *API) addRetired(h *proof.KeyHistory, size uint64) error {
 			return err
 		}
 		h.Retired = append(h.Retired, string(note))
-		h.Consistency = append(h.Consistency, listed(between))
+		h.Consistency = append(h.Consistency, proof.Listed(between))
 	}
 	return nil
 }
@@ -134,13 +133,4 @@ func namedAt(keys []proof.NamedKey, size uint64) []proof.NamedKey {
 		}
 	}
 	return keys
-}
-
-// listed are hashes as the history lists them.
-func listed(hashes []chain.Hash) [][]byte {
-	out := make([][]byte, len(hashes))
-	for i := range hashes {
-		out[i] = hashes[i][:]
-	}
-	return out
 }

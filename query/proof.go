@@ -170,10 +170,7 @@ func (a *API) consistency(w http.ResponseWriter, _ *http.Request, f *filter) err
 	if err != nil {
 		return err
 	}
-	out := Consistency{From: from, To: to, Hashes: make([][]byte, len(hashes))}
-	for i := range hashes {
-		out.Hashes[i] = hashes[i][:]
-	}
+	out := Consistency{From: from, To: to, Hashes: proof.Listed(hashes)}
 	if !open { // then it is the same for ever
 		a.forever(w.Header())
 	}

@@ -216,7 +216,7 @@ func (h *KeyHistory) retired(ring *Keyring, checkpoint Checkpoint) ([]Checkpoint
 	return out, nil
 }
 
-// Listed are hashes as a history lists them, in inclusion and consistency proofs.
+// Listed are the hashes of an inclusion or consistency proof as JSON lists them.
 func Listed(hashes []chain.Hash) [][]byte {
 	out := make([][]byte, len(hashes))
 	for i := range hashes {
