@@ -78,6 +78,9 @@ func (s *served) start(o Options) {
 	s.url, s.client = srv.URL, srv.Client()
 	s.client.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
 	s.stop = sync.OnceFunc(func() {
+		if t.Failed() {
+			srv.CloseClientConnections() // nobody may be left to end what is under way
+		}
 		srv.Close()
 		s.api.hub.running.Wait()
 		if err := o.Projections.Close(); err != nil {

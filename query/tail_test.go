@@ -34,7 +34,8 @@ type ear struct {
 // open opens a tail, which must be there.
 func (s *served) open(path string, header ...string) *ear {
 	s.t.Helper()
-	ctx, cancel := context.WithCancel(context.Background())
+	// What never comes ends the test, and not all of them.
+	ctx, cancel := context.WithTimeout(context.Background(), 4*time.Minute)
 	r, err := http.NewRequestWithContext(ctx, "GET", s.url+path, nil)
 	if err != nil {
 		s.t.Fatal(err)
