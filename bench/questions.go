@@ -66,7 +66,7 @@ func counts(types string) []string {
 }
 
 // ask asks one question. The total of a page is its length.
-func (a *asked) ask(ctx context.Context, c *pgx.Conn, f *load.Facts) (out bench.Answer, err error) {
+func (a *asked) ask(ctx context.Context, c *pgx.Conn, f *load.Facts) (out bench.Answer, took time.Duration, err error) {
 	began := time.Now()
 	var b pgx.Batch
 	for i, q := range a.queries {
@@ -92,14 +92,10 @@ func (a *asked) ask(ctx context.Context, c *pgx.Conn, f *load.Facts) (out bench.
 		})
 	}
 	err = c.SendBatch(ctx, &b).Close()
-	out.Took = time.Since(began)
-	return out, err
+	return out, time.Since(began), err
 }
 
-// turn is how many questions one side is asked before it is the other's turn.
-const turn = 50
-
-// questions asks both sides the same questions, in turn, after asking each others
+// questions asks both sides the same questions, [bench.Turn] of them in turn, after asking each others
 // of the same kind, so that both are warm. Their answers must agree.
 func (r *round) questions(ctx context.Context) (err error) {
 	c, err := r.server.connect(ctx)
@@ -113,28 +109,35 @@ func (r *round) questions(ctx context.Context) (err error) {
 		sql := inSQL[q.Name]
 		warm, timed := q.Asked(r.records, min(max(r.records/200, 100), 2000))
 		var ours, theirs []time.Duration
-		for at := 0; at < len(warm)+len(timed); at += turn {
-			facts := append(warm[:len(warm):len(warm)], timed...)[at:min(at+turn, len(warm)+len(timed))]
-			answers := make([]bench.Answer, len(facts))
+		for at := 0; at < len(warm)+len(timed); at += bench.Turn {
+			facts := append(warm[:len(warm):len(warm)], timed...)[at:min(at+bench.Turn, len(warm)+len(timed))]
+			answered := make([]bench.Asked, len(facts))
 			for i := range facts {
-				if answers[i], err = reader.Ask(ctx, &q, &facts[i]); err != nil {
+				if answered[i], err = reader.Ask(ctx, &q, &facts[i]); err != nil {
 					return err
 				}
 				if at+i >= len(warm) {
-					ours = append(ours, answers[i].Took)
+					ours = append(ours, answered[i].Took)
+				}
+			}
+			found := make([]bench.Answer, len(facts))
+			for i := range facts {
+				var took time.Duration
+				if found[i], took, err = sql.ask(ctx, c, &facts[i]); err != nil {
+					return fmt.Errorf("%s: %w", q.Name, err)
+				}
+				if at+i >= len(warm) {
+					theirs = append(theirs, took)
 				}
 			}
 			for i := range facts {
-				a, err := sql.ask(ctx, c, &facts[i])
+				answer, err := q.Answer(answered[i])
 				if err != nil {
-					return fmt.Errorf("%s: %w", q.Name, err)
+					return err
 				}
-				if !agree(&q, answers[i], a) {
+				if !agree(&q, answer, found[i]) {
 					return fmt.Errorf("%s: Annals finds %d, %v, and PostgreSQL %d, %v, for %+v",
-						q.Name, answers[i].Total, answers[i].Days, a.Total, a.Days, facts[i])
-				}
-				if at+i >= len(warm) {
-					theirs = append(theirs, a.Took)
+						q.Name, answer.Total, answer.Days, found[i].Total, found[i].Days, facts[i])
 				}
 			}
 		}
