@@ -79,6 +79,7 @@ func Check(ctx context.Context, dir string, lineage chain.Hash, leaves Leaves, s
 			err = errors.Join(err, fmt.Errorf("projections: remove %s: %w", o.Temp, removing))
 		}
 	}()
+	o.unread = true
 	anew, err := Open(o.FS.PathJoin(o.Temp, "anew"), lineage, o.Options)
 	if err != nil {
 		return Checked{}, err

@@ -24,6 +24,7 @@ type Options struct {
 	Logger    *slog.Logger // nil: silent
 
 	rebuilding bool         // nobody reads yet: see settings
+	unread     bool         // nobody asks it anything: it isn't merged at rest
 	trouble    chan<- error // is told, unless it is nil or full, what failed behind the fold's back
 
 	// For tests.
@@ -85,6 +86,9 @@ type Projections struct {
 	scratch chunk
 	writing chan struct{} // closed when the sealed tail is written; nil when there is none
 
+	wake    context.CancelFunc // begins nothing more of what is done while little is folded
+	resting sync.WaitGroup
+
 	hot  atomic.Pointer[hot]
 	past atomic.Pointer[past]
 
@@ -131,7 +135,13 @@ func Open(dir string, lineage chain.Hash, o Options) (*Projections, error) {
 	if p.scratch.quarter, err = nextQuarter(s.db); err != nil {
 		return nil, errors.Join(p.failed(err), s.db.Close(), f.close())
 	}
-	return p, p.show(s.head.size)
+	err = p.show(s.head.size)
+	var ctx context.Context
+	ctx, p.wake = context.WithCancel(context.Background())
+	if !o.rebuilding && !o.unread {
+		p.resting.Go(func() { p.rest(ctx) })
+	}
+	return p, err
 }
 
 // Restarted says why Open had to start again from nothing, "" when it went on
@@ -235,6 +245,8 @@ func (p *Projections) Close() error {
 	p.closed = true
 	broken := p.err != nil
 	p.mu.Unlock()
+	p.wake()
+	p.resting.Wait()
 	p.settle()
 	var err error
 	if active := p.hot.Load().active; !broken && p.Err() == nil && len(active.occurred) > 0 {
