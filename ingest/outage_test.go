@@ -72,9 +72,12 @@ func TestAnOutageIsWaitedOut(t *testing.T) {
 	defer stream.Close()
 	// The early one is acknowledged once a later one came, and no other ever.
 	var early *nats.Msg
-	both, later := make(chan struct{}), false
+	alone, both, later := make(chan struct{}), make(chan struct{}), false
 	_, err = stream.Subscribe("activity.>", func(m *nats.Msg) {
 		if len(m.Data) < 1<<10 {
+			if early == nil {
+				close(alone)
+			}
 			early = m // or a try more of it
 		} else if !later {
 			later = true
@@ -107,13 +110,21 @@ func TestAnOutageIsWaitedOut(t *testing.T) {
 		}
 		return r
 	}
+	awaits := func(c <-chan struct{}, what string) {
+		t.Helper()
+		select {
+		case <-c:
+		case <-time.After(time.Minute):
+			t.Fatalf("never: %s", what)
+		}
+	}
 	first := send(`{"id":"z"}`)
-	time.Sleep(50 * time.Millisecond) // so that it leaves by itself
+	awaits(alone, "the first record leaves by itself")
 	big := `{"id":"a","x":"` + strings.Repeat("x", 700<<10) + `"}`
 	held := send(big)
 	send(strings.Replace(big, `"a"`, `"b"`, 1))
-	<-both
-	<-first.Done()
+	awaits(both, "the later records come")
+	awaits(first.Done(), "the first record is acknowledged")
 	srv.Shutdown()
 	select {
 	case <-held.Done():

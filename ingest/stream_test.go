@@ -125,7 +125,7 @@ func afterDeleting(t *testing.T, make func() error) {
 		if err == nil {
 			return
 		}
-		if !errors.As(err, &api) || api.ErrorCode != storeFails || time.Since(began) > 5*time.Second {
+		if !errors.As(err, &api) || api.ErrorCode != storeFails || time.Since(began) > time.Minute {
 			t.Fatal(err)
 		}
 	}

@@ -62,7 +62,7 @@ func quiet(t *testing.T, before int) {
 // TestSlowloris: hundreds of connections whose header, or whose body, never ends are
 // cut, each, and hold no more than a goroutine or two until then.
 func TestSlowloris(t *testing.T) {
-	s, keys := besiege(t, access.Limits{}, Options{}, bounds{300 * time.Millisecond, 600 * time.Millisecond, maxConnections, nil})
+	s, keys := besiege(t, access.Limits{}, Options{}, bounds{time.Second, 2 * time.Second, maxConnections, nil})
 	s.token = keys.mint(t, access.Read, "ws_own")
 	recorder := keys.mint(t, access.Record, "ws_own")
 	s.goesOn(1)
@@ -137,7 +137,7 @@ func TestConnectionsAreBounded(t *testing.T) {
 	if _, err := more.Read(make([]byte, 1)); err == nil {
 		t.Fatal("a fifth connection was answered")
 	}
-	_ = more.SetReadDeadline(time.Time{})
+	_ = more.SetReadDeadline(time.Now().Add(time.Minute))
 	_ = held[0].Close()
 	if res, err := http.ReadResponse(bufio.NewReader(more), nil); err != nil || res.StatusCode != http.StatusOK {
 		t.Fatal("no room was made", err)
@@ -177,7 +177,7 @@ func TestHugeHeaders(t *testing.T) {
 func TestStalledReaders(t *testing.T) {
 	const tokens, tails, queue = 10, 5, 4 << 10
 	s, keys := besiege(t, access.Limits{Tails: tails, PerSecond: 1e6, Burst: 1e6},
-		Options{Tail: TailOptions{QueueBytes: queue, WriteTimeout: 300 * time.Millisecond, SlowAfter: 100 * time.Millisecond}}, bounds{time.Minute, time.Minute, maxConnections, nil})
+		Options{Tail: TailOptions{QueueBytes: queue, WriteTimeout: 2 * time.Second, SlowAfter: time.Second}}, bounds{time.Minute, time.Minute, maxConnections, nil})
 	s.token = keys.mint(t, access.Read, "ws_own")
 	s.goesOn(1)
 	s.client.CloseIdleConnections()

@@ -94,7 +94,7 @@ func TestTailsAreCounted(t *testing.T) {
 func TestSlowHeaders(t *testing.T) {
 	s, _ := withLimits(t, access.Limits{})
 	addr := listening(t, func(ctx context.Context, l net.Listener) error {
-		return s.api.serve(ctx, l, bounds{50 * time.Millisecond, readTimeout, maxConnections, nil})
+		return s.api.serve(ctx, l, bounds{2 * time.Second, readTimeout, maxConnections, nil})
 	})
 	dial := func(text string) net.Conn {
 		c, err := net.Dial("tcp", addr)

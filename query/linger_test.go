@@ -131,8 +131,13 @@ func TestFewLinger(t *testing.T) {
 			ended <- struct{}{}
 		}()
 	}
-	for range many - connections/8 {
-		<-ended
+	late := time.After(longTime)
+	for n := range many - connections/8 {
+		select {
+		case <-ended:
+		case <-late:
+			t.Fatalf("%d have ended, and %d are to", n, many-connections/8)
+		}
 	}
 	select {
 	case <-ended:

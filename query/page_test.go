@@ -183,7 +183,7 @@ func TestPagingUnderWrites(t *testing.T) {
 // TestFresh records without folding: a page waits for the indexes, but not for
 // ever, and says how far it got.
 func TestFresh(t *testing.T) {
-	s := serve(t, Options{Fresh: 2 * time.Second})
+	s := serve(t, Options{Fresh: time.Minute})
 	s.fill("ws", 3)
 	s.record()
 	go func() {

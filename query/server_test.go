@@ -42,7 +42,11 @@ func TestServeDrains(t *testing.T) {
 		b, _ := io.ReadAll(resp.Body)
 		answers <- string(b)
 	}()
-	<-begun
+	select {
+	case <-begun:
+	case got := <-answers:
+		t.Fatalf("the request was not begun: %s", got)
+	}
 	cancel()
 	select {
 	case err := <-served:
@@ -88,6 +92,19 @@ func TestCut(t *testing.T) {
 // the stop up, or makes it fail; whoever was reading a body can still say so, and
 // a body that comes after the stop, but soon, is read.
 func TestServeCutsWhoStalls(t *testing.T) {
+	// On a busy machine a body, or an answer, may come when its time is over.
+	const tries = 5
+	for range tries {
+		if cutsWhoStalls(t) || t.Failed() {
+			return
+		}
+	}
+	t.Errorf("with none of %d servers the bodies and answers were in time", tries)
+}
+
+// cutsWhoStalls reports whether all came in time. What did not was cut, or answered
+// with 408, no sooner than a stop may do so.
+func cutsWhoStalls(t *testing.T) (inTime bool) {
 	s := serve(t, Options{})
 	reading := make(chan struct{}, 2)
 	s.api.mux.HandleFunc("POST /slow", func(w http.ResponseWriter, r *http.Request) {
@@ -124,10 +141,13 @@ func TestServeCutsWhoStalls(t *testing.T) {
 	answer := func(conn net.Conn) string {
 		res, err := http.ReadResponse(bufio.NewReader(conn), nil)
 		if err != nil {
-			return err.Error()
+			return "cut: " + err.Error()
 		}
 		defer res.Body.Close()
-		b, _ := io.ReadAll(res.Body)
+		b, err := io.ReadAll(res.Body)
+		if err != nil {
+			return "cut: " + err.Error()
+		}
 		return fmt.Sprint(res.StatusCode, " ", string(b))
 	}
 	const head = "POST /slow HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\n"
@@ -140,7 +160,22 @@ func TestServeCutsWhoStalls(t *testing.T) {
 	stalled, late := dial(head+"x"), dial(head+"x")
 	<-reading
 	<-reading
+	began := time.Now()
 	cancel()
+	type heard struct {
+		text string
+		late bool // it was cut, or told that its time was over, and it was
+	}
+	hear := func(conn net.Conn) <-chan heard {
+		told := make(chan heard, 1)
+		go func() {
+			text := answer(conn)
+			ended := text == "408 " || strings.HasPrefix(text, "cut: ")
+			told <- heard{text, ended && time.Since(began) >= arriveTimeout}
+		}()
+		return told
+	}
+	ofStalled, ofLate := hear(stalled), hear(late)
 	for { // until nothing is let in any more
 		conn, err := net.Dial("tcp", l.Addr().String())
 		if err != nil {
@@ -149,16 +184,20 @@ func TestServeCutsWhoStalls(t *testing.T) {
 		conn.Close()
 	}
 	rest := strings.Repeat("y", 99)
-	if _, err := io.WriteString(late, rest); err != nil {
-		t.Fatal(err)
+	_, _ = io.WriteString(late, rest) // it may have been cut
+	inTime = true
+	if got := <-ofStalled; got.text != "408 " {
+		if inTime = false; !got.late {
+			t.Errorf("the stalled request was answered %q", got.text)
+		}
 	}
-	if got := answer(stalled); got != "408 " {
-		t.Errorf("the stalled request was answered %q", got)
-	}
-	if got := answer(late); got != "200 x"+rest {
-		t.Errorf("the request that came late was answered %q", got)
+	if got := <-ofLate; got.text != "200 x"+rest {
+		if inTime = false; !got.late {
+			t.Errorf("the request that came late was answered %q", got.text)
+		}
 	}
 	if err := <-served; err != nil {
 		t.Errorf("Serve: %v", err)
 	}
+	return inTime
 }

@@ -173,7 +173,7 @@ func TestSlowIsDropped(t *testing.T) {
 // TestStalledIsCut has a client that never reads again: its connection is closed,
 // in the middle of an event, which the standard has clients forget.
 func TestStalledIsCut(t *testing.T) {
-	s := serve(t, Options{Tail: TailOptions{WriteTimeout: 50 * time.Millisecond}})
+	s := serve(t, Options{Tail: TailOptions{WriteTimeout: 500 * time.Millisecond}})
 	s.large(200, 64<<10)
 	s.settle()
 	e := s.open("/v1/workspaces/ws/tail?last=1000")
@@ -328,7 +328,7 @@ func heap() int {
 // TestTailOutlivesTimeouts: a server's bounds on requests don't cut a stream that
 // is healthy, be it that events come or that nothing happens.
 func TestTailOutlivesTimeouts(t *testing.T) {
-	const bound = 200 * time.Millisecond
+	const bound = time.Second
 	o := beating()
 	o.Tail.WriteTimeout = bound // of one write
 	s := serve(t, o)

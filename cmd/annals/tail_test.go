@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"annals/internal/freeport"
 	"annals/query/client"
 )
 
@@ -18,8 +19,8 @@ import (
 // and started again: everything comes once, in order, and Ctrl-C ends it well.
 func TestTailOutlivesServers(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "data")
-	s := mustServe(t, dir)
-	listen := strings.TrimPrefix(s.url, "http://")
+	listen := fmt.Sprintf("127.0.0.1:%d", freeport.Find(t, 1)[0])
+	s := mustServe(t, dir, "--listen", listen)
 	c, err := client.New(s.url, client.Options{})
 	if err != nil {
 		t.Fatal(err)

@@ -41,14 +41,14 @@ func serve(t *testing.T, config string) func(user string) *nats.Conn {
 	}
 }
 
-// stored makes the stream, lets inject publish, and says what it then holds.
-func stored(t *testing.T, ledger *nats.Conn, inject func()) map[string]uint64 {
+// stored makes the stream, lets inject publish, and says what it holds once it holds the
+// subject that is awaited, or after a minute.
+func stored(t *testing.T, ledger *nats.Conn, inject func(), awaited string) map[string]uint64 {
 	t.Helper()
 	if err := ingest.EnsureStream(t.Context(), ledger, ingest.StreamOptions{}); err != nil {
 		t.Fatal(err)
 	}
 	inject()
-	time.Sleep(200 * time.Millisecond)
 	js, err := jetstream.New(ledger)
 	if err != nil {
 		t.Fatal(err)
@@ -57,11 +57,15 @@ func stored(t *testing.T, ledger *nats.Conn, inject func()) map[string]uint64 {
 	if err != nil {
 		t.Fatal(err)
 	}
-	info, err := s.Info(t.Context(), jetstream.WithSubjectFilter(">"))
-	if err != nil {
-		t.Fatal(err)
+	for late := time.Now().Add(time.Minute); ; time.Sleep(5 * time.Millisecond) {
+		info, err := s.Info(t.Context(), jetstream.WithSubjectFilter(">"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := info.State.Subjects; got[awaited] > 0 || time.Now().After(late) {
+			return got
+		}
 	}
-	return info.State.Subjects
 }
 
 // TestPermissionsAreNoWall is the counterpart of TestReplyInjection: in one
@@ -76,7 +80,7 @@ func TestPermissionsAreNoWall(t *testing.T) {
 	got := stored(t, connect("ledger"), func() {
 		producer.PublishRequest("activity.ws_a.real", "vouched.ws_a.x", []byte("{}"))
 		producer.Flush()
-	})
+	}, "vouched.ws_a.x")
 	if got["vouched.ws_a.x"] == 0 {
 		t.Errorf("got %v: if the server now prevents this, the accounts may be more than is needed", got)
 	}
@@ -99,7 +103,7 @@ func TestTenantAccount(t *testing.T) {
 	connect := serve(t, "ANNALS_NATS_PASSWORD: annals\n"+config)
 	tenant := connect("tenant")
 	got := stored(t, connect("annals"), func() {
-		if _, err := tenant.Request("activity.ws_a.real", []byte("{}"), 5*time.Second); err != nil {
+		if _, err := tenant.Request("activity.ws_a.real", []byte("{}"), time.Minute); err != nil {
 			t.Error(err)
 		}
 		tenant.Publish("activity.ws_b.x", []byte("{}"))
@@ -108,7 +112,8 @@ func TestTenantAccount(t *testing.T) {
 			tenant.PublishMsg(&nats.Msg{Subject: "activity.ws_a.real", Data: []byte("{}"), Header: nats.Header{"Nats-Trace-Dest": {to}}})
 		}
 		tenant.Flush()
-	})
+		time.Sleep(200 * time.Millisecond) // for what should not come
+	}, "activity.ws_a.real")
 	for subject := range got {
 		// A trace may come back into the tenant's own workspace: nothing is gained
 		// by what could as well be published there.

@@ -60,7 +60,7 @@ func wall(t *testing.T) *walled {
 // acknowledged message at the end, and a while for replies to come round.
 func (w *walled) subjects(t *testing.T) string {
 	t.Helper()
-	if _, err := w.producer.Request("activity.ws_a.end", nil, 5*time.Second); err != nil {
+	if _, err := w.producer.Request("activity.ws_a.end", nil, time.Minute); err != nil {
 		t.Fatal(err)
 	}
 	time.Sleep(100 * time.Millisecond)

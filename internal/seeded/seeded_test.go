@@ -114,7 +114,7 @@ func plant(t *testing.T, b *bug) (overlay string) {
 // runTests runs the tests that must find a bug. The first to fail is enough.
 func runTests(t *testing.T, b *bug, flags ...string) ([]byte, error) {
 	t.Helper()
-	args := append([]string{"test", "-short", "-failfast", "-vet=off", "-timeout", "3m"}, flags...)
+	args := append([]string{"test", "-short", "-failfast", "-vet=off", "-timeout", "10m"}, flags...)
 	env := os.Environ()
 	if b.race {
 		args, env = append(args, "-race"), append(env, "CGO_ENABLED=1") // which the detector needs

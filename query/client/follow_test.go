@@ -88,11 +88,13 @@ func TestFollow(t *testing.T) {
 	)
 	var lost []string
 	f := Following{
-		Filter: Filter{Where: []Condition{Is(Type, "app.*")}}, Last: 2, Sentences: true, Silence: 50 * time.Millisecond,
+		Filter: Filter{Where: []Condition{Is(Type, "app.*")}}, Last: 2, Sentences: true, Silence: 2 * time.Second,
 		Lost: func(why error, _ time.Duration) { lost = append(lost, why.Error()) },
 	}
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute) // it would come again for ever
+	defer cancel()
 	var got []string
-	for item, err := range c.Follow(t.Context(), "ws", f) {
+	for item, err := range c.Follow(ctx, "ws", f) {
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -3,8 +3,8 @@ package attack
 import (
 	"bufio"
 	"context"
+	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -13,11 +13,12 @@ import (
 	"time"
 )
 
-// victim is a server that counts what comes, and may refuse all of it.
-func victim(t *testing.T, answer http.HandlerFunc) (address string) {
+// victim is a server that counts what comes, may refuse all of it, and cuts whom it has
+// read from, or waited for, so long.
+func victim(t *testing.T, patience time.Duration, answer http.HandlerFunc) (address string) {
 	t.Helper()
 	s := httptest.NewUnstartedServer(answer)
-	s.Config.ReadTimeout = 200 * time.Millisecond
+	s.Config.ReadTimeout = patience
 	s.Config.MaxHeaderBytes = 64 << 10
 	s.Start()
 	t.Cleanup(s.Close)
@@ -60,20 +61,26 @@ func TestAttacks(t *testing.T) {
 			if answer == nil {
 				answer = func(_ http.ResponseWriter, r *http.Request) { _, _ = io.Copy(io.Discard, r.Body) }
 			}
-			address := victim(t, answer)
+			patience := time.Minute
+			if kind == Slowloris {
+				patience = 200 * time.Millisecond
+			}
+			address := victim(t, patience, answer)
 			ctx, cancel := context.WithCancel(t.Context())
 			a := &attacker{Orders: orders(kind, address), tally: Tally{Answered: map[int]int{}}}
 			begun, ended := make(chan struct{}), make(chan error, 1)
 			go func() { ended <- a.run(ctx, sync.OnceFunc(func() { close(begun) })) }()
 			<-begun
-			for {
+			for late := time.Now().Add(time.Minute); ; time.Sleep(time.Millisecond) {
 				a.mu.Lock()
-				done := c.want(&a.tally)
+				done, came := c.want(&a.tally), fmt.Sprintf("%+v", a.tally)
 				a.mu.Unlock()
 				if done {
 					break
 				}
-				time.Sleep(time.Millisecond)
+				if time.Now().After(late) {
+					t.Fatalf("after a minute: %s", came)
+				}
 			}
 			cancel()
 			if err := <-ended; err != nil {
@@ -85,12 +92,7 @@ func TestAttacks(t *testing.T) {
 
 // TestNobodyThere: what is refused by the system is tried again, and ends too.
 func TestNobodyThere(t *testing.T) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	address := l.Addr().String()
-	l.Close()
+	const address = "127.0.0.1:1"
 	ctx, cancel := context.WithCancel(t.Context())
 	tally, err := Run(ctx, orders(Tokens, address), cancel)
 	if err != nil || tally.Opened != 0 {

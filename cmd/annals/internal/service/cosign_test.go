@@ -164,6 +164,7 @@ func TestWitnessStalls(t *testing.T) {
 		t.Errorf("%d entries are witnessed", size)
 	}
 	// Who is waiting when the server stops is answered.
+	size := w.Ledger().Head().Size
 	answered := make(chan error, 1)
 	go func() {
 		res, err := http.Post(w.URL()+"/v1/workspaces/ws_7/records?wait=witnessed", "application/json", strings.NewReader(recordNamed("four")))
@@ -176,7 +177,6 @@ func TestWitnessStalls(t *testing.T) {
 		}
 		answered <- err
 	}()
-	size := w.Ledger().Head().Size
 	if _, err := w.Ledger().Wait(t.Context(), size); err != nil {
 		t.Fatal(err)
 	}

@@ -101,7 +101,7 @@ func scrubbed(t *testing.T, s *Service) {
 // did is as it was.
 func TestEraseEverywhere(t *testing.T) {
 	o := options(filepath.Join(t.TempDir(), "data"))
-	o.scrubEvery = 10 * time.Millisecond
+	o.scrubEvery, o.fresh = 10*time.Millisecond, time.Minute // a busy machine folds late
 	s := mustStart(t, o)
 	const dana, carl = "usr-dana-4711", "usr-carl-4712"
 	for _, user := range []string{dana, carl, dana, "usr-else-1"} { // one of them twice: a duplicate

@@ -47,8 +47,8 @@ func (s *Service) run() error {
 		Ready: s.Ready, Version: s.o.Version, Logger: s.o.Logger,
 		Submit: s.Submit, Due: s.Due, Expire: s.Expire, Hole: s.Hole,
 		TrimHeld: s.TrimHeld, Collectors: s.collectors(),
-		Bounds: s.o.Access.Bounds,
-		TLS:    s.tls, Access: s.gate, Keys: s.book, Origins: s.o.Access.Origins, DefaultWorkspace: s.o.DefaultWorkspace, ActivityDays: s.o.ActivityDays, Zones: s.o.Zones,
+		Bounds: s.o.Access.Bounds, Fresh: s.o.fresh,
+		TLS: s.tls, Access: s.gate, Keys: s.book, Origins: s.o.Access.Origins, DefaultWorkspace: s.o.DefaultWorkspace, ActivityDays: s.o.ActivityDays, Zones: s.o.Zones,
 		Witnesses: s.witnesses(), Checkpoint: s.checkpoint, AwaitCheckpoint: s.awaitCheckpoint, SignHead: s.signer.SignHead, Mark: s.lastMark, Retired: s.retired,
 	})
 	door.Register(s.api.Huma(), door.Options{

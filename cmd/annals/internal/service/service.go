@@ -137,6 +137,8 @@ type Options struct {
 	holeRetry time.Duration
 	// scrubEvery likewise.
 	scrubEvery time.Duration
+	// fresh is how long a page waits for the indexes; 0: as long as query says.
+	fresh time.Duration
 }
 
 func (o *Options) defaults() {
