@@ -43,6 +43,7 @@ var (
 		"internal/freeport":             0,
 		"internal/jsonkind":             0,
 		"internal/multibuffer":          0,
+		"internal/offheap":              0,
 		"internal/problem":              0,
 	}
 	beside = map[string][]string{

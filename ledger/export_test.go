@@ -1,8 +1,11 @@
 package ledger
 
 import (
+	"bytes"
 	"context"
 	"iter"
+	"testing"
+	"time"
 
 	"annals/ledger/chain"
 )
@@ -41,16 +44,55 @@ func (l *Ledger) Awaited() int {
 // FlushStore makes the store write what is in its memory into files.
 func (l *Ledger) FlushStore() error { return l.db.Flush() }
 
-// Cached is what the store's block cache holds, in bytes, and how often somebody did not
-// find in it what they looked for.
-func (l *Ledger) Cached() (size, misses int64) {
-	m := l.db.Metrics().BlockCache
-	return m.Size, m.Misses
+// CloneLeaf copies a leaf that is valid for a moment only.
+var CloneLeaf = cloneLeaf
+
+// ShelfEntries is how many entries the rows take in at once.
+const ShelfEntries = shelfEntries
+
+// RowHeld reports whether an entry stands in memory as it is stored.
+func (l *Ledger) RowHeld(index uint64) bool {
+	return l.rows.copy(index, new(copied))
 }
 
-// Unwarmed is how many files the warmer has still to read.
-func (l *Ledger) Unwarmed() int {
-	l.warmer.mu.Lock()
-	defer l.warmer.mu.Unlock()
-	return len(l.warmer.spans)
+// RowsHold reports whether some bytes stand anywhere among the rows.
+func (l *Ledger) RowsHold(b []byte) bool {
+	l.rows.mu.RLock()
+	defer l.rows.mu.RUnlock()
+	for _, s := range l.rows.shelves {
+		if bytes.Contains(s.bytes, b) {
+			return true
+		}
+	}
+	return false
+}
+
+// FillInPieces gives the ledger rows anew, and fills the first shelf of them as the warmer
+// does whose time is over before it begins, so that each piece of work is as short as
+// pieces are. halfway is called once, in between; nil: nothing is. It returns how many
+// pieces there were.
+func (l *Ledger) FillInPieces(t *testing.T, most int64, halfway func()) (pieces int) {
+	t.Helper()
+	if l.rows != nil {
+		l.rows.clear()
+	}
+	l.rows = newRows(most)
+	w := &warmer{db: l.db, rows: l.rows}
+	var s shelving
+	for _, held := l.RowsSize(); held == 0; _, held = l.RowsSize() {
+		if epoch := l.rows.epoch(); s.most == 0 || s.epoch != epoch || s.full() {
+			s.begin(0, shelfEntries, epoch)
+		}
+		if err := w.read(&s, time.Time{}); err != nil {
+			t.Fatal(err)
+		}
+		if pieces++; halfway != nil && pieces == 8 {
+			halfway()
+			halfway = nil
+		}
+		if s.full() {
+			w.put(&s)
+		}
+	}
+	return pieces
 }

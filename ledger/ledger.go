@@ -31,7 +31,8 @@ type Ledger struct {
 
 	pipeline *pipeline
 	filter   *filter
-	warmer   *warmer // nil: the cache fills as entries are asked for
+	warmer   *warmer // nil: no entries are held but the ring's
+	rows     *rows   // that it fills
 
 	dir    string
 	afresh *atomic.Bool // the store's logs begin as new files
@@ -50,7 +51,7 @@ type Ledger struct {
 }
 
 func newLedger(db *pebble.DB, g chain.Genesis, o Options) *Ledger {
-	return &Ledger{db: db, fs: o.FS, afresh: o.afresh, log: o.Logger, genesis: g, grown: make(chan struct{}), awaited: awaited{}, filter: newFilter(), warmer: o.warmer, ring: ring{most: maxHeld}}
+	return &Ledger{db: db, fs: o.FS, afresh: o.afresh, log: o.Logger, genesis: g, grown: make(chan struct{}), awaited: awaited{}, filter: newFilter(), ring: ring{most: maxHeld}}
 }
 
 // start sets the durable head and lets the pipeline run.
@@ -128,6 +129,9 @@ func (l *Ledger) advance(head Head, entries []chain.Folded, gone []uint64) {
 	spots := spotsOf(entries)
 	l.ring.add(entries) // before anybody hears of them
 	l.ring.forget(gone)
+	if l.rows != nil {
+		l.rows.forget(gone)
+	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if head.State.Epoch == l.head.State.Epoch {
@@ -168,6 +172,7 @@ func (l *Ledger) Close() error {
 	l.closing.Do(func() {
 		if l.warmer != nil {
 			l.warmer.close()
+			l.rows.clear()
 		}
 		l.pipeline.close()
 		l.mu.Lock()

@@ -6,14 +6,15 @@ import (
 	"strconv"
 )
 
-// Bounds of the block cache where nothing is said, in bytes.
+// Bounds of a cache where nothing is said, in bytes.
 const (
 	leastCache = 128 << 20
 	mostCache  = 8 << 30
 )
 
-// defaultCache is an eighth of the memory that the process may use, within bounds.
-func defaultCache() int64 {
+// CacheOfMemory is an eighth of the memory that the process may use, in bytes, but 128 MiB
+// at least and 8 GiB at the most: what a cache may have where nothing is said.
+func CacheOfMemory() int64 {
 	memory := int64(0)
 	if b, err := os.ReadFile("/proc/meminfo"); err == nil {
 		memory = memoryTotal(b)

@@ -15,7 +15,7 @@ func TestMemoryTotal(t *testing.T) {
 			t.Errorf("%q: %d, want %d", text, got, want)
 		}
 	}
-	if cache := defaultCache(); cache < leastCache || cache > mostCache {
+	if cache := CacheOfMemory(); cache < leastCache || cache > mostCache {
 		t.Errorf("a cache of %d bytes", cache)
 	}
 }

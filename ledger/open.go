@@ -22,9 +22,6 @@ const tailChecked = 1024
 // or are a [DamageError].
 func Open(dir string, o Options) (*Ledger, error) {
 	o = o.withDefaults()
-	if o.Warm {
-		o.warmer = newWarmer(o.CacheSize)
-	}
 	db, err := openExisting(dir, o)
 	if err != nil {
 		return nil, err
@@ -37,10 +34,9 @@ func Open(dir string, o Options) (*Ledger, error) {
 		return nil, closeAfter(db, err)
 	}
 	l.dir = dir
-	if l.warmer != nil {
-		if err := l.warmer.start(db, func() uint64 { return l.Head().Size }); err != nil {
-			return nil, errors.Join(err, l.Close())
-		}
+	if o.Rows > 0 {
+		l.rows = newRows(o.Rows)
+		l.warmer = startWarmer(db, l.rows, func() uint64 { return l.Head().Size }, l.log)
 	}
 	return l, nil
 }

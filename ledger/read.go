@@ -46,6 +46,7 @@ func (l *Ledger) GetMany(indexes []uint64, fn func(leaf *chain.Leaf, hash chain.
 	size := l.Head().Size
 	recently := l.ring.begins(size)
 	var h held
+	var c *copied
 	var r *reader
 	defer func() {
 		if r != nil {
@@ -59,6 +60,21 @@ func (l *Ledger) GetMany(indexes []uint64, fn func(leaf *chain.Leaf, hash chain.
 		if index >= recently {
 			if recent := l.ring.from(index); len(recent) > 0 {
 				if err := fn(h.read(&recent[0]), recent[0].Leaf); err != nil {
+					return err
+				}
+				continue
+			}
+		}
+		if l.rows != nil {
+			if c == nil {
+				c = &copied{found: found{db: l.db}}
+			}
+			if l.rows.copy(index, c) {
+				leaf, err := c.leaf()
+				if err != nil {
+					return err
+				}
+				if err := fn(leaf, c.hash); err != nil {
 					return err
 				}
 				continue
@@ -82,6 +98,15 @@ func (l *Ledger) GetMany(indexes []uint64, fn func(leaf *chain.Leaf, hash chain.
 		}
 	}
 	return nil
+}
+
+// RowsSize returns how much memory entries take that are held as they are stored, in
+// bytes, and how many those are; see [Options.Rows].
+func (l *Ledger) RowsSize() (bytes int64, entries int) {
+	if l.rows == nil {
+		return 0, 0
+	}
+	return l.rows.size()
 }
 
 // Leaves iterates durable entries from index from up to, not including, to. What
@@ -164,15 +189,21 @@ func leavesOf(ctx context.Context, db pebble.Reader, from, to uint64) iter.Seq2[
 	}
 }
 
-// reader reads entries, each with its payload.
-type reader struct {
+// found is an entry as it is stored, taken apart. It is made once and used for one entry
+// after the other.
+type found struct {
 	db      pebble.Reader
-	it      *pebble.Iterator
-	key     [entryKeySize]byte // that is looked for
-	index   uint64             // of the row that it reads
-	row     []byte             // a copy: the iterator goes on to the payload
-	out     chain.Leaf
+	index   uint64
+	out     chain.Leaf // its Raw is what is taken apart
 	payload chain.Payload
+}
+
+// reader reads entries from the store, each with its payload.
+type reader struct {
+	found // index is that of the row that it reads
+	it    *pebble.Iterator
+	key   [entryKeySize]byte // that is looked for
+	row   []byte             // a copy: the iterator goes on to the payload
 }
 
 func newReader(db pebble.Reader, o *pebble.IterOptions) (*reader, error) {
@@ -180,7 +211,7 @@ func newReader(db pebble.Reader, o *pebble.IterOptions) (*reader, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &reader{db: db, it: it}, nil
+	return &reader{found: found{db: db}, it: it}, nil
 }
 
 func bounds(prefix byte) *pebble.IterOptions {
@@ -242,29 +273,34 @@ func (r *reader) take() (payload []byte, err error) {
 
 // leaf reads and parses what stands at the reader's index.
 func (r *reader) leaf() (*chain.Leaf, error) {
-	b, err := r.take()
+	payload, err := r.take()
 	if err != nil {
 		return nil, err
 	}
-	if r.out.Entry, err = chain.ParseEntry(r.out.Raw); err != nil {
+	return r.parse(payload)
+}
+
+// parse takes the entry apart, and its payload; nil: it has none.
+func (f *found) parse(payload []byte) (_ *chain.Leaf, err error) {
+	if f.out.Entry, err = chain.ParseEntry(f.out.Raw); err != nil {
 		return nil, err
 	}
-	if err := attach(r.db, &r.out); err != nil {
+	if err := attach(f.db, &f.out); err != nil {
 		return nil, err
 	}
-	if b == nil {
-		return &r.out, nil
+	if payload == nil {
+		return &f.out, nil
 	}
-	if r.payload, err = chain.ParsePayload(b); err != nil {
-		return nil, damaged(r.index, firstLine(err))
+	if f.payload, err = chain.ParsePayload(payload); err != nil {
+		return nil, damaged(f.index, firstLine(err))
 	}
-	r.out.Payload = &r.payload
-	if r.payload.Kept == chain.KeptAround {
-		if r.out.Original, err = recordBytes(r.db, r.out.Entry.Ref); err != nil {
+	f.out.Payload = &f.payload
+	if f.payload.Kept == chain.KeptAround {
+		if f.out.Original, err = recordBytes(f.db, f.out.Entry.Ref); err != nil {
 			return nil, err
 		}
 	}
-	return &r.out, nil
+	return &f.out, nil
 }
 
 // attach says of an erasure what it covers.

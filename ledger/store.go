@@ -34,16 +34,17 @@ const (
 // Options of a ledger. The zero value is right for whoever records.
 type Options struct {
 	FS        vfs.FS       // nil: the disk
-	CacheSize int64        // bytes of block cache, beside the memtables; 0: an eighth of the memory, 128 MiB to 8 GiB
+	CacheSize int64        // bytes of block cache, beside the memtables; 0: [CacheOfMemory], half of it beside Rows
 	Logger    *slog.Logger // nil: silent
 
 	// Reading is for whoever opens a ledger to read it: what recording looks up fast
 	// is not loaded. Appending works, and looks every record up.
 	Reading bool
 
-	// Warm is for a server: it fills the block cache by itself, the newest entries first,
-	// while recording leaves it time.
-	Warm bool
+	// Rows is for a server: so many bytes of memory hold entries with their payloads, where
+	// reading finds one in a fraction of the time that the store takes: the newest, as
+	// soon as recording leaves time to read them. 0: none.
+	Rows int64
 
 	// MaxBatch bounds the messages gathered into one append; 0: 4,096.
 	MaxBatch int
@@ -54,9 +55,6 @@ type Options struct {
 
 	// audit: nothing is written, so no memtables need room.
 	audit bool
-
-	// warmer is told of files that are written; nil: nobody is.
-	warmer *warmer
 
 	// failures is told what failed behind Pebble's back: a flush, a compaction.
 	failures chan error
@@ -74,7 +72,10 @@ func (o Options) withDefaults() Options {
 		o.FS = vfs.Default
 	}
 	if o.CacheSize == 0 {
-		o.CacheSize = defaultCache()
+		o.CacheSize = CacheOfMemory()
+		if o.Rows > 0 {
+			o.CacheSize /= 2
+		}
 	}
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
@@ -129,11 +130,6 @@ func openStore(dir string, o Options) (*pebble.DB, error) {
 		BytesPerSync:               1 << 20,
 		EventListener:              &pebble.EventListener{BackgroundError: o.background, DataCorruption: o.corruption},
 		CompactionConcurrencyRange: func() (int, int) { return 1, 2 },
-	}
-	if o.warmer != nil {
-		o.warmer.cache = cache
-		opts.EventListener.FlushEnd = func(info pebble.FlushInfo) { o.warmer.written(info.Output) }
-		opts.EventListener.CompactionEnd = func(info pebble.CompactionInfo) { o.warmer.written(info.Output.Tables) }
 	}
 	opts.Experimental.SpanPolicyFunc = spanOf
 	opts.ApplyCompressionSettings(func() pebble.DBCompressionSettings { return pebble.DBCompressionFastest })

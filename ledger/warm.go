@@ -1,51 +1,42 @@
 package ledger
 
 import (
-	"bytes"
 	"errors"
-	"slices"
+	"log/slog"
 	"sync"
 	"time"
 
 	"github.com/cockroachdb/pebble/v2"
 )
 
-// warmer reads the files that hold entries into the store's block cache, each once: those
-// that were there when the ledger was opened, the newest first, and each that is written
-// since. The store caches what is read, and not what it writes, so that without this a
-// block's first reader waits for it to be read and unpacked: after a start everybody does.
+// warmer fills the rows from the store, the newest entries first: those that are there
+// when the ledger is opened, and each thousand that is recorded from then on.
 //
-// It takes room that nobody has, and ends where the cache is nearly full: for its sake
-// nothing is let go of that somebody asked for. It works half of the time at most, and
-// not while recording is busy. An iterator, for which replaced files would have to stay,
-// it holds no longer than a piece of work takes.
+// It works half of the time at most, and not while recording is busy. An iterator, for
+// which replaced files would have to stay, it holds no longer than a piece of work takes.
 type warmer struct {
-	db    *pebble.DB
-	cache *pebble.Cache
-	most  int64 // bytes that the cache may hold before it is nearly full
-	size  func() uint64
+	db   *pebble.DB
+	rows *rows
+	size func() uint64
+	log  *slog.Logger
+
+	// newest is how many entries stand on the last shelf, which is not full, of those that
+	// were there when the ledger was opened. What follows them the ring holds until it is.
+	number uint64
+	newest int
 
 	// How many entries there were when it last looked, and when that was.
 	seen   uint64
 	looked time.Time
 
-	mu    sync.Mutex
-	spans []*span // to be read, the next one last
-	more  chan struct{}
 	stop  chan struct{}
 	ended sync.WaitGroup
 }
 
-// span is what is still to be read of a file: the keys from one to another, both
-// included.
-type span struct{ from, to []byte }
-
 const (
-	// A piece of work is so many rows, some forty blocks of small records, or takes so
-	// long; it is looked at after so many.
-	warmedAtOnce = 4096
-	warmedFor    = 3 * time.Millisecond
-	warmedRows   = 64
+	// A piece of work takes so long; it is looked at after so many entries.
+	warmedFor  = 3 * time.Millisecond
+	warmedRows = 64
 	// warmedBusy is how many entries a second recording has when it is busy, and
 	// warmedLook how long it is left alone before it is looked at again.
 	warmedBusy = 2000
@@ -54,119 +45,84 @@ const (
 	warmedAfter = time.Second
 )
 
-func newWarmer(cacheSize int64) *warmer {
-	return &warmer{most: cacheSize - cacheSize/8, more: make(chan struct{}, 1), stop: make(chan struct{})}
-}
-
-// start begins with the files that are there. size is the ledger's, by which it sees
-// whether recording is busy.
-func (w *warmer) start(db *pebble.DB, size func() uint64) error {
-	w.forget() // what opening wrote out of the store's log is there, too
-	levels, err := db.SSTables()
-	if err != nil {
-		return err
-	}
-	var tables []pebble.TableInfo
-	for _, level := range levels {
-		for i := range level {
-			tables = append(tables, level[i].TableInfo)
-		}
-	}
-	slices.SortFunc(tables, func(a, b pebble.TableInfo) int { return bytes.Compare(a.Smallest.UserKey, b.Smallest.UserKey) })
-	w.written(tables)
-	w.db, w.size, w.seen, w.looked = db, size, size(), time.Now()
+// startWarmer begins. size is the ledger's, by which it sees whether recording is busy.
+func startWarmer(db *pebble.DB, r *rows, size func() uint64, log *slog.Logger) *warmer {
+	w := &warmer{db: db, rows: r, size: size, log: log, seen: size(), looked: time.Now(), stop: make(chan struct{})}
+	w.number, w.newest = w.seen/shelfEntries, int(w.seen%shelfEntries)
 	w.ended.Go(w.run)
-	return nil
-}
-
-// written adds files, to be read before those that were there. The store calls it while
-// it holds its locks.
-func (w *warmer) written(tables []pebble.TableInfo) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	for i := range tables {
-		from, to := tables[i].Smallest.UserKey, tables[i].Largest.UserKey
-		if _, _, entries := splitEntryKey(from); entries {
-			w.spans = append(w.spans, &span{slices.Clone(from), slices.Clone(to)})
-		}
-	}
-	select {
-	case w.more <- struct{}{}:
-	default:
-	}
-}
-
-// next returns what is to be read next, nil where there is nothing.
-func (w *warmer) next() *span {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	if len(w.spans) == 0 {
-		return nil
-	}
-	return w.spans[len(w.spans)-1]
-}
-
-// done strikes a span off.
-func (w *warmer) done(s *span) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	w.spans = slices.DeleteFunc(w.spans, func(other *span) bool { return other == s })
-}
-
-// forget strikes all of them off.
-func (w *warmer) forget() {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	w.spans = nil
+	return w
 }
 
 func (w *warmer) run() {
-	for ok := w.pause(warmedAfter); ok; {
-		s := w.next()
-		if s == nil {
-			select {
-			case <-w.more:
-				ok = w.pause(warmedLook) // until readers see the file, too
-			case <-w.stop:
-				return
-			}
+	var s shelving
+	for rest := warmedAfter; w.pause(rest, &s); {
+		number, most, ok := w.next()
+		if !ok {
+			rest = warmedLook
 			continue
 		}
 		began := time.Now()
-		if w.full() {
-			w.forget()
-			continue
+		if epoch := w.rows.epoch(); s.number != number || s.most != most || s.epoch != epoch || s.full() {
+			s.begin(number, most, epoch)
 		}
-		// What can't be read, or not any more, is for who asks for it to hear of.
-		if left, err := w.read(s, began); err != nil || !left {
-			w.done(s)
+		if err := w.read(&s, began); err != nil {
+			w.log.Warn("entries can't be held in memory", "from", number*shelfEntries, "error", err)
+			s.leaveOut()
 		}
-		ok = w.pause(time.Since(began))
+		if s.full() {
+			w.put(&s)
+		}
+		rest = time.Since(began)
 	}
 }
 
-func (w *warmer) full() bool { return w.cache.Size() >= w.most }
-
-// read reads a piece of a span, and moves it to what is left, if anything is.
-func (w *warmer) read(s *span, began time.Time) (left bool, err error) {
-	it, err := w.db.NewIter(&pebble.IterOptions{LowerBound: s.from, UpperBound: append(slices.Clone(s.to), 0)})
-	if err != nil {
-		return false, err
+// next returns which shelf is to be filled, and with how many entries.
+func (w *warmer) next() (number uint64, most int, ok bool) {
+	if w.newest > 0 {
+		return w.number, w.newest, true
 	}
-	n := 0
-	for ok := it.First(); ok; ok = it.Next() {
-		n++
-		if n == warmedAtOnce || n%warmedRows == 0 && (w.full() || time.Since(began) > warmedFor) {
-			s.from, left = slices.Clone(it.Key()), true
+	number, ok = w.rows.missing(w.seen / shelfEntries)
+	return number, shelfEntries, ok
+}
+
+// put hands the shelf to the rows.
+func (w *warmer) put(s *shelving) {
+	filled, err := s.shelf()
+	if err != nil { // the system has no memory to give
+		w.log.Warn("entries can't be held in memory", "from", s.number*shelfEntries, "error", err)
+		filled = &shelf{places: make([]place, s.most)}
+	}
+	if w.rows.put(s.number, filled, s.epoch) && s.most < shelfEntries {
+		w.newest = 0
+	}
+	s.begin(s.number, s.most, s.epoch)
+}
+
+// read reads a piece of what the shelf lacks.
+func (w *warmer) read(s *shelving, began time.Time) error {
+	r, err := newReader(w.db, between(s.next(), s.number*shelfEntries+uint64(s.most)))
+	if err != nil {
+		return err
+	}
+	for ok := r.seek(s.next()); !s.full(); ok = r.next() {
+		if !ok || r.index != s.next() {
+			return errors.Join(r.missing(s.next()), r.it.Close())
+		}
+		payload, err := r.take()
+		if err != nil {
+			return errors.Join(err, r.it.Close())
+		}
+		s.add(r.out.Raw, payload)
+		if len(s.places)%warmedRows == 0 && time.Since(began) > warmedFor {
 			break
 		}
 	}
-	return left, errors.Join(it.Error(), it.Close())
+	return r.it.Close()
 }
 
 // pause returns once so long has gone by, and recording is not busy; false where the
-// ledger is closed.
-func (w *warmer) pause(d time.Duration) bool {
+// ledger is closed. A shelf that has been begun is given up while recording is busy.
+func (w *warmer) pause(d time.Duration, begun *shelving) bool {
 	for {
 		select {
 		case <-w.stop:
@@ -179,6 +135,7 @@ func (w *warmer) pause(d time.Duration) bool {
 		if !busy {
 			return true
 		}
+		begun.begin(begun.number, begun.most, begun.epoch)
 		d = warmedLook
 	}
 }

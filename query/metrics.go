@@ -44,6 +44,14 @@ func newMetrics(o *Options) *metrics {
 			}
 			return 1
 		}),
+		gauge("annals_ledger_held_entries", "Entries that are held in memory as they are stored, the newest.", func() float64 {
+			_, entries := o.Ledger.RowsSize()
+			return float64(entries)
+		}),
+		gauge("annals_ledger_held_bytes", "The memory that those take.", func() float64 {
+			bytes, _ := o.Ledger.RowsSize()
+			return float64(bytes)
+		}),
 		gauge("annals_ledger_last_recorded_timestamp_seconds", "The time of the last entry, in seconds since 1970.", func() float64 {
 			return float64(o.Ledger.Head().State.Millis) / 1e3
 		}),

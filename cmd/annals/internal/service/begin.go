@@ -55,7 +55,7 @@ func (s *Service) openLedger(ctx context.Context) (created time.Time, err error)
 }
 
 func (s *Service) ledgerOptions() ledger.Options {
-	return ledger.Options{Logger: s.o.Logger, Fatal: s.o.Fatal, Warm: true}
+	return ledger.Options{Logger: s.o.Logger, Fatal: s.o.Fatal, Rows: ledger.CacheOfMemory()}
 }
 
 // firstMessages returns the genesis and seed 0, after publishing them where the

@@ -113,7 +113,9 @@ func (e *epoch) openWhole(ctx context.Context) error {
 	if err := e.begin(); err != nil {
 		return err
 	}
-	if e.ledger, err = ledger.Open(e.dir.Path(datadir.Ledger), e.ledgerOptions()); err != nil {
+	o := e.ledgerOptions()
+	o.Rows = 0 // nobody asks for pages
+	if e.ledger, err = ledger.Open(e.dir.Path(datadir.Ledger), o); err != nil {
 		return err
 	}
 	src := e.ledger.Source()
