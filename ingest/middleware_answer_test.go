@@ -92,9 +92,16 @@ func TestMiddlewareChangesNothing(t *testing.T) {
 			to := &caught{}
 			m := to.middleware(t, ingest.MiddlewareOptions{})
 			const request = "GET /x HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n"
-			if got, want := raw(t, m.Handler(h), request), raw(t, h, request); got != want {
+			// Whoever hijacks a connection may close it before the handler returns.
+			watched, ended := m.Handler(h), make(chan struct{})
+			with := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				defer close(ended)
+				watched.ServeHTTP(w, r)
+			})
+			if got, want := raw(t, with, request), raw(t, h, request); got != want {
 				t.Errorf("%q\nwithout it: %q", got, want)
 			}
+			<-ended
 			if got := to.one(t, m); name == "hijacked" && got.Data.StatusCode != 101 {
 				t.Errorf("%+v", got)
 			}
