@@ -217,7 +217,7 @@ func FuzzUserActivities(f *testing.F) {
 }
 
 func FuzzNative(f *testing.F) {
-	fuzz(f, "jsonl", "records.jsonl", " \t\r\n", "{}\r\n{}", `{"id":"\ud800"}`)
+	fuzz(f, "jsonl", "records.jsonl", " \t\r\n", "{}\r\n{}", `{"id":"\ud800"}`, "\f", "{}\n\v\n\u00a0\n{}")
 }
 
 func FuzzCSV(f *testing.F) {

@@ -26,7 +26,7 @@ func readNative(t *tape, s *sink) error {
 			err = s.refuse(it, &Refusal{Code: activity.CodeRecordTooLarge.String(), Detail: "the line is longer than a record may be"})
 		} else {
 			it.Raw = bytes.TrimSuffix(bytes.TrimSuffix(t.cut(from, end), []byte{'\n'}), []byte{'\r'})
-			if len(bytes.TrimSpace(it.Raw)) > 0 {
+			if len(bytes.Trim(it.Raw, " \t\r\n")) > 0 { // JSON's white space, and no other
 				err = s.native(it)
 			}
 		}
