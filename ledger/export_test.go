@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"iter"
-	"testing"
 	"time"
 
 	"annals/ledger/chain"
@@ -67,31 +66,21 @@ func (l *Ledger) RowsHold(b []byte) bool {
 	return false
 }
 
-// FillInPieces gives the ledger rows anew, and fills the first shelf of them as the warmer
-// does whose time is over before it begins, so that each piece of work is as short as
-// pieces are. halfway is called once, in between; nil: nothing is. It returns how many
-// pieces there were.
-func (l *Ledger) FillInPieces(t *testing.T, most int64, halfway func()) (pieces int) {
-	t.Helper()
+// FillInPieces gives the ledger rows anew, and has the warmer fill their first shelf in
+// pieces that are as short as pieces are, until it is held, or a hundred times. halfway is
+// called once, in between; nil: nothing is. It returns how many pieces there were.
+func (l *Ledger) FillInPieces(most int64, halfway func()) (pieces int) {
 	if l.rows != nil {
 		l.rows.clear()
 	}
 	l.rows = newRows(most)
-	w := &warmer{db: l.db, rows: l.rows}
+	w := &warmer{db: l.db, rows: l.rows, log: l.log}
 	var s shelving
-	for _, held := l.RowsSize(); held == 0; _, held = l.RowsSize() {
-		if epoch := l.rows.epoch(); s.most == 0 || s.epoch != epoch || s.full() {
-			s.begin(0, shelfEntries, epoch)
-		}
-		if err := w.read(&s, time.Time{}); err != nil {
-			t.Fatal(err)
-		}
+	for _, held := l.RowsSize(); held == 0 && pieces < 100; _, held = l.RowsSize() {
+		w.fill(&s, 0, shelfEntries, time.Time{}) // its time was over before it began
 		if pieces++; halfway != nil && pieces == 8 {
 			halfway()
 			halfway = nil
-		}
-		if s.full() {
-			w.put(&s)
 		}
 	}
 	return pieces

@@ -62,17 +62,23 @@ func (w *warmer) run() {
 			continue
 		}
 		began := time.Now()
-		if epoch := w.rows.epoch(); s.number != number || s.most != most || s.epoch != epoch || s.full() {
-			s.begin(number, most, epoch)
-		}
-		if err := w.read(&s, began); err != nil {
-			w.log.Warn("entries can't be held in memory", "from", number*shelfEntries, "error", err)
-			s.leaveOut()
-		}
-		if s.full() {
-			w.put(&s)
-		}
+		w.fill(&s, number, most, began)
 		rest = time.Since(began)
+	}
+}
+
+// fill does a piece of work on a shelf, which is begun anew unless it is the one that was
+// worked on last, and hands it over once it is full.
+func (w *warmer) fill(s *shelving, number uint64, most int, began time.Time) {
+	if epoch := w.rows.epoch(); s.number != number || s.most != most || s.epoch != epoch || s.full() {
+		s.begin(number, most, epoch)
+	}
+	if err := w.read(s, began); err != nil {
+		w.log.Warn("entries can't be held in memory", "from", number*shelfEntries, "error", err)
+		s.leaveOut()
+	}
+	if s.full() {
+		w.put(s)
 	}
 }
 

@@ -196,11 +196,11 @@ func TestWarmInPieces(t *testing.T) {
 		t.Fatal(err)
 	}
 	l.HoldAtMost(0)
-	pieces := l.FillInPieces(t, 64<<20, nil)
+	pieces := l.FillInPieces(64<<20, nil)
 	if n := heldOf(l, 0, ledger.ShelfEntries); n != ledger.ShelfEntries || pieces < 10 {
 		t.Errorf("%d entries are held after %d pieces", n, pieces)
 	}
-	pieces = l.FillInPieces(t, 64<<20, func() { appendAll(t, l, s, anyOrder(1)) })
+	pieces = l.FillInPieces(64<<20, func() { appendAll(t, l, s, anyOrder(1)) })
 	if leaf, _, err := l.Get(5); err != nil || leaf.Payload != nil || !l.RowHeld(5) || pieces < 20 {
 		t.Errorf("entry 5 was erased after some pieces, and %d more were read: it has %v, %v", pieces, leaf.Payload, err)
 	}
