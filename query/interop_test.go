@@ -23,7 +23,7 @@ import (
 )
 
 // million is off where a test run is to be short: it takes a minute.
-var million = flag.Bool("million", false, "let Tessera's fsck audit a ledger of a million entries too, as continuous integration does")
+var million = flag.Bool("million", false, "let Tessera's fsck audit a ledger of a million entries too")
 
 // publishAt signs an earlier size.
 func (s *signing) publishAt(t *served, size uint64) {

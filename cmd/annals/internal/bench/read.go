@@ -8,6 +8,7 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"slices"
 	"time"
 
 	"annals/cmd/annals/internal/load"
@@ -171,6 +172,27 @@ func (q *Question) Answer(asked Asked) (Answer, error) {
 	return out, nil
 }
 
+// askAll asks a question about all of the records, and takes the answers apart a [Turn] at
+// a time. It returns how long each took.
+func (r *Reader) askAll(ctx context.Context, q *Question, facts []load.Facts) (took []time.Duration, err error) {
+	for turn := range slices.Chunk(facts, Turn) {
+		var asked []Asked
+		for i := range turn {
+			a, err := r.Ask(ctx, q, &turn[i])
+			if err != nil {
+				return nil, err
+			}
+			asked, took = append(asked, a), append(took, a.Took)
+		}
+		for _, a := range asked {
+			if _, err := q.Answer(a); err != nil {
+				return nil, err
+			}
+		}
+	}
+	return took, nil
+}
+
 // get reads a path's answer into the body.
 func (r *Reader) get(ctx context.Context, path string) (time.Duration, error) {
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, r.url+path, nil)
@@ -214,26 +236,12 @@ func (r *round) read(ctx context.Context, rig *Rig) error {
 	r.report.add(Once("ceiling_http_p50", Milliseconds, n, Quantile(floor, 0.5)))
 	for _, q := range Questions() {
 		warm, timed := q.Asked(r.Records, n)
-		var took []time.Duration
-		var asked []Asked
-		all := append(warm, timed...)
-		for i := range all {
-			a, err := reader.Ask(ctx, &q, &all[i])
-			if err != nil {
-				return err
-			}
-			if asked = append(asked, a); i >= len(warm) {
-				took = append(took, a.Took)
-			}
-			if len(asked) < Turn && i+1 < len(all) {
-				continue
-			}
-			for _, a := range asked {
-				if _, err := q.Answer(a); err != nil {
-					return err
-				}
-			}
-			asked = asked[:0]
+		if _, err := reader.askAll(ctx, &q, warm); err != nil {
+			return err
+		}
+		took, err := reader.askAll(ctx, &q, timed)
+		if err != nil {
+			return err
 		}
 		r.report.add(Once(q.Name+"_p50", Milliseconds, len(took), Quantile(took, 0.5)),
 			Once(q.Name+"_p99", Milliseconds, len(took), Quantile(took, 0.99)))
