@@ -82,7 +82,7 @@ first, and read the spread before the figure.`,
 	f.StringVar(&o.dir, "dir", "", "a `DIR` on the disk to measure (default: the temporary folder)")
 	f.StringVar(&o.profile, "cpuprofile", "", "write a processor profile of the rounds to a `FILE`, for go tool pprof")
 	f.StringVarP(&o.output, "output", "o", "table", "table or json")
-	cmd.AddCommand(a.benchAttack())
+	cmd.AddCommand(a.benchAttack(), a.benchPace())
 	return cmd
 }
 
@@ -92,6 +92,15 @@ func (a *app) benchAttack() *cobra.Command {
 		Use: "attack", Hidden: true, Args: cobra.NoArgs,
 		Short: "Attack as the orders say that are read from standard input",
 		RunE:  func(cmd *cobra.Command, _ []string) error { return bench.Attack(cmd.Context(), a.in, a.out) },
+	}
+}
+
+// benchPace is the process that modes latency and hostile publish from.
+func (a *app) benchPace() *cobra.Command {
+	return &cobra.Command{
+		Use: "pace", Hidden: true, Args: cobra.NoArgs,
+		Short: "Publish at a fixed rate as the orders say that are read from standard input",
+		RunE:  func(cmd *cobra.Command, _ []string) error { return bench.Pace(cmd.Context(), a.in, a.out) },
 	}
 }
 

@@ -57,7 +57,7 @@ type Options struct {
 	Records int    // that ndjson, batch and append publish; the others take their share
 	Rounds  int
 	Modes   []Mode
-	Program string // path of annals itself, which restart and rebuild run
+	Program string // path of annals itself, which latency, restart, rebuild and hostile run
 	Version string
 
 	Logger *slog.Logger // nil discards
@@ -197,7 +197,7 @@ func (r *round) filled(ctx context.Context) (err error) {
 
 // singles measures records that come by themselves.
 func (r *round) singles(ctx context.Context) (err error) {
-	rig, err := Start(ctx, RigOptions{Dir: filepath.Join(r.dir, "singles"), Version: r.Version, Logger: r.Logger})
+	rig, err := Start(ctx, RigOptions{Dir: filepath.Join(r.dir, "singles"), Version: r.Version, Program: r.Program, Logger: r.Logger})
 	if err != nil {
 		return err
 	}

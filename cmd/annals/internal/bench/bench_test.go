@@ -45,7 +45,7 @@ var frozen = map[string]string{
 }
 
 // byProgram are the modes that run annals itself; a script tests them.
-var byProgram = []Mode{Restart, Rebuild, Hostile}
+var byProgram = []Mode{Latency, Restart, Rebuild, Hostile}
 
 // TestRun measures everything, small and twice. What the figures are is no matter
 // here, but that there is one a round.

@@ -81,7 +81,7 @@ func (r *round) rebuild(ctx context.Context, rig *Rig) error {
 	if err := rig.Stop(); err != nil {
 		return err
 	}
-	cmd := r.program(ctx, "rebuild", "--data", rig.data)
+	cmd := program(ctx, r.Program, "rebuild", "--data", rig.data)
 	began := time.Now()
 	out, err := cmd.CombinedOutput()
 	took := time.Since(began)
@@ -97,10 +97,10 @@ func (r *round) rebuild(ctx context.Context, rig *Rig) error {
 	return l.Close()
 }
 
-// program is a command of annals itself. What is set for it in the environment
-// does not count here.
-func (r *round) program(ctx context.Context, args ...string) *exec.Cmd {
-	cmd := exec.CommandContext(ctx, r.Program, args...)
+// program is a command of annals itself, which is at a path. What is set for it in the
+// environment does not count here.
+func program(ctx context.Context, path string, args ...string) *exec.Cmd {
+	cmd := exec.CommandContext(ctx, path, args...)
 	cmd.Env = slices.DeleteFunc(os.Environ(), func(v string) bool { return strings.HasPrefix(v, "ANNALS_") })
 	return cmd
 }
@@ -117,7 +117,7 @@ type server struct {
 // ready.
 func (r *round) serve(ctx context.Context, rig *Rig) (*server, error) {
 	s := &server{ended: make(chan error, 1)}
-	s.cmd = r.program(ctx, "serve", "--data", rig.data, "--listen", "127.0.0.1:0", "--nats-listen", "127.0.0.1:0", "--log-level", "error")
+	s.cmd = program(ctx, r.Program, "serve", "--data", rig.data, "--listen", "127.0.0.1:0", "--nats-listen", "127.0.0.1:0", "--log-level", "error")
 	s.cmd.Stderr = &s.errors
 	stdout, err := s.cmd.StdoutPipe()
 	if err != nil {

@@ -46,7 +46,7 @@ const attackReaders = 10
 // has less of it than that of two long ones; the median of many has less again.
 const (
 	hostilePairs   = 8
-	hostileRecords = 3 * latencyRate
+	hostileRecords = 10 * latencyRate
 )
 
 // hostile times records as the mode latency does, alone and under each attack, of a
@@ -58,7 +58,7 @@ func (r *round) hostile(ctx context.Context) (err error) {
 	dir := filepath.Join(r.dir, "hostile")
 	o := attack.Orders{Workspace: busiest(seedHostile, r.Records)}
 	rig, err := Start(ctx, RigOptions{
-		Dir: dir, Version: r.Version, Prepare: func(data string) error { return letIn(data, &o) },
+		Dir: dir, Version: r.Version, Program: r.Program, Prepare: func(data string) error { return letIn(data, &o) },
 		// What is logged of each request is printed as it would be.
 		Logger: slog.New(slog.NewTextHandler(io.Discard, nil)),
 	})
@@ -127,11 +127,11 @@ func (r *round) under(ctx context.Context, rig *Rig, o attack.Orders, seed uint6
 		return run, tally, err
 	}
 	o.Address = u.Host
-	orders, err := json.Marshal(o)
+	text, err := json.Marshal(o)
 	if err != nil {
 		return run, tally, err
 	}
-	cmd := r.program(ctx, "bench", "attack")
+	cmd := program(ctx, r.Program, "bench", "attack")
 	var complaints bytes.Buffer
 	cmd.Stderr = &complaints
 	in, err := cmd.StdinPipe()
@@ -152,7 +152,7 @@ func (r *round) under(ctx context.Context, rig *Rig, o attack.Orders, seed uint6
 		return nil
 	}
 	lines := bufio.NewReader(out)
-	_, err = in.Write(append(orders, '\n'))
+	_, err = in.Write(append(text, '\n'))
 	if err == nil {
 		_, err = lines.ReadString('\n') // they have begun
 	}
@@ -161,23 +161,19 @@ func (r *round) under(ctx context.Context, rig *Rig, o attack.Orders, seed uint6
 	}
 	run, failed := rig.Publish(ctx, Latency, seed, n, func(int, int) {})
 	failed = errors.Join(failed, in.Close()) // they end with that
-	text, err := io.ReadAll(lines)
+	told, err := io.ReadAll(lines)
 	if err = errors.Join(failed, err, wait()); err != nil {
 		return run, tally, err
 	}
-	return run, tally, json.Unmarshal(text, &tally)
+	return run, tally, json.Unmarshal(told, &tally)
 }
 
 // Attack attacks as the orders say that are read from in, a line of JSON, until that
 // ends, and prints what came of it.
 func Attack(ctx context.Context, in io.Reader, out io.Writer) error {
 	lines := bufio.NewReader(in)
-	text, err := lines.ReadBytes('\n')
-	if err != nil {
-		return fmt.Errorf("no orders came: %w", err)
-	}
 	var o attack.Orders
-	if err := json.Unmarshal(text, &o, json.RejectUnknownMembers(true)); err != nil {
+	if err := orders(lines, &o); err != nil {
 		return err
 	}
 	ctx, cancel := context.WithCancel(ctx)

@@ -36,14 +36,11 @@ func EachCaller(n int, publish func(caller, share int) ([]time.Duration, error))
 	return took, failed
 }
 
-// latencyRate is how many records the mode Latency publishes in a second.
-const latencyRate = 1000
-
 // Published is what publishing gave.
 type Published struct {
 	Records int
 	Wall    time.Duration
-	CPU     time.Duration   // of the whole process, the publisher included
+	CPU     time.Duration   // of the whole process, with the publisher that is in it
 	Took    []time.Duration // of each record until it was recorded, where that was timed
 }
 
@@ -64,7 +61,7 @@ func (r *Rig) Publish(ctx context.Context, mode Mode, seed uint64, n int, progre
 	case Await:
 		out.Took, err = r.await(ctx, p, seed, n)
 	case Latency:
-		out.Took, err = r.paced(ctx, p, seed, n)
+		out.Took, err = r.paced(ctx, seed, n)
 	default:
 		err = stream(ctx, p, load.New(seed), n, progress)
 	}
@@ -141,33 +138,4 @@ func (r *Rig) awaitEach(ctx context.Context, p *ingest.Publisher, records *load.
 		took = append(took, time.Since(began))
 	}
 	return took, nil
-}
-
-// paced publishes at a fixed rate whatever becomes of the records before, and
-// times each from when it was due: a record that is held up by others counts its
-// waiting too.
-func (r *Rig) paced(ctx context.Context, p *ingest.Publisher, seed uint64, n int) ([]time.Duration, error) {
-	records := load.New(seed)
-	took, failed := make([]time.Duration, n), make([]error, n)
-	began := time.Now()
-	var wg sync.WaitGroup
-	defer wg.Wait()
-	for i := range n {
-		due := began.Add(time.Duration(i) * time.Second / latencyRate)
-		time.Sleep(time.Until(due))
-		record, workspace := records.Next(nil)
-		pending, err := p.PublishAsync(ctx, workspace, chain.OwnType, record)
-		if err != nil {
-			return nil, err
-		}
-		wg.Go(func() {
-			ack, err := pending.Wait(ctx)
-			if err == nil {
-				_, err = r.service.Ledger().Await(ctx, ack.Sequence, ack.Place)
-			}
-			took[i], failed[i] = time.Since(due), err
-		})
-	}
-	wg.Wait()
-	return took, errors.Join(failed...)
 }

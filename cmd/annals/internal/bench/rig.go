@@ -27,6 +27,7 @@ type Rig struct {
 type RigOptions struct {
 	Dir     string
 	Version string
+	Program string       // path of annals itself, which the mode Latency runs
 	Logger  *slog.Logger // nil discards
 	// Checkpoint is how often the ledger is signed; 0: as by default.
 	Checkpoint time.Duration

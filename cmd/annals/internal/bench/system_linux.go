@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os/exec"
 	"runtime"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -26,4 +27,13 @@ func startLowly(cmd *exec.Cmd) error {
 		started <- cmd.Start()
 	}()
 	return <-started
+}
+
+// sleepUntil waits more exactly than Go's timers do where nothing else runs, which may be
+// late by a millisecond.
+func sleepUntil(t time.Time) {
+	for d := time.Until(t); d > 0; d = time.Until(t) {
+		wait := unix.NsecToTimespec(int64(d))
+		_ = unix.ClockNanosleep(unix.CLOCK_MONOTONIC, 0, &wait, nil) // interrupted: it waits for the rest
+	}
 }
