@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/cockroachdb/pebble/v2"
 	"github.com/cockroachdb/pebble/v2/vfs"
@@ -127,7 +128,7 @@ func (l *Ledger) Wait(ctx context.Context, size uint64) (Head, error) {
 // advance moves the durable watermark.
 func (l *Ledger) advance(head Head, entries []chain.Folded, gone []uint64) {
 	spots := spotsOf(entries)
-	l.ring.add(entries) // before anybody hears of them
+	l.ring.add(entries, time.Now()) // before anybody hears of them
 	l.ring.forget(gone)
 	if l.rows != nil {
 		l.rows.forget(gone)

@@ -4,6 +4,7 @@ import (
 	"slices"
 	"sort"
 	"sync"
+	"time"
 
 	"annals/activity"
 	"annals/ledger/chain"
@@ -16,20 +17,29 @@ import (
 type ring struct {
 	mu     sync.Mutex
 	runs   []heldRun // one an append, in order, without a gap between them
+	count  int       // of the entries in them
 	weight int64
 	most   int64
 }
 
-// heldRun is what one append recorded.
+// heldRun is what one append recorded, and when.
 type heldRun struct {
 	entries []chain.Folded
 	weight  int64
+	at      time.Time
 }
 
 func (r *heldRun) first() uint64 { return r.entries[0].Entry.Index }
 
-// maxHeld bounds the entries that are held, in bytes of memory.
-const maxHeld = 48 << 20
+// What is held: so many bytes of memory at the most, and of those what is younger than
+// heldFor, by when whoever follows closely has come by, or is among the newest heldAtLeast,
+// which are on no full shelf yet. What was held for longer would be looked through by each
+// collection of garbage, which recording waits for meanwhile.
+const (
+	maxHeld     = 48 << 20
+	heldFor     = 2 * time.Second
+	heldAtLeast = 2 * shelfEntries
+)
 
 // weighFolded estimates what memory an entry takes with its share of the message
 // that it views.
@@ -44,11 +54,11 @@ func weighFolded(f *chain.Folded) int64 {
 }
 
 // add holds what an append recorded, and lets go of what is oldest.
-func (r *ring) add(entries []chain.Folded) {
+func (r *ring) add(entries []chain.Folded, now time.Time) {
 	if len(entries) == 0 {
 		return
 	}
-	run := heldRun{entries: entries}
+	run := heldRun{entries: entries, at: now}
 	for i := range entries {
 		run.weight += weighFolded(&entries[i])
 	}
@@ -56,12 +66,19 @@ func (r *ring) add(entries []chain.Folded) {
 	defer r.mu.Unlock()
 	r.runs = append(r.runs, run)
 	r.weight += run.weight
+	r.count += len(entries)
 	n := 0
-	for ; n < len(r.runs) && r.weight > r.most; n++ {
+	for ; n < len(r.runs) && r.over(&r.runs[n], now); n++ {
 		r.weight -= r.runs[n].weight
+		r.count -= len(r.runs[n].entries)
 		r.runs[n] = heldRun{} // the slice's array outlives its beginning
 	}
 	r.runs = r.runs[n:]
+}
+
+// over reports whether the oldest run is to be let go. Call it with r.mu held.
+func (r *ring) over(oldest *heldRun, now time.Time) bool {
+	return r.weight > r.most || now.Sub(oldest.at) > heldFor && r.count-len(oldest.entries) >= heldAtLeast
 }
 
 // forget lets go of payloads that were destroyed. Whoever reads a run meanwhile
