@@ -31,10 +31,9 @@ func (a *API) page(w http.ResponseWriter, r *http.Request, f *filter) error {
 	if current(w, r, a.pageTag(f, &found.selected)) {
 		return nil
 	}
-	buffer := buffers.get()
-	defer buffers.put(buffer)
-	b := append((*buffer)[:0], `{"records":[`...)
-	b, shown, err := a.items(b, found.Indexes, f)
+	var out body
+	defer out.release()
+	b, shown, err := a.items(&out, append(out.begin(), `{"records":[`...), found.Indexes, f)
 	if err != nil {
 		return err
 	}
@@ -45,9 +44,7 @@ func (a *API) page(w http.ResponseWriter, r *http.Request, f *filter) error {
 	b = appendNext(b, a.next(found, f))
 	b = appendTotal(b, found.total.N, found.cut())
 	b = appendMoment(b, found.moment)
-	b = append(b, '}')
-	*buffer = b
-	return write(w, jsonMedia, b)
+	return out.write(w, jsonMedia, append(b, '}'))
 }
 
 // selected asks the indexes for the page's entries, and how many match in all.
@@ -59,16 +56,15 @@ func (a *API) selected(ctx context.Context, view *projections.View, q projection
 	return s, err
 }
 
-// items appends the entries at the given indexes, as far as they fit on a page,
-// and says how many do.
-func (a *API) items(b []byte, indexes []uint64, f *filter) (_ []byte, shown int, err error) {
-	start := len(b)
+// items appends the entries at the given indexes to the body whose last piece is b, as far
+// as they fit on a page, and says how many do.
+func (a *API) items(out *body, b []byte, indexes []uint64, f *filter) (_ []byte, shown int, err error) {
 	it := newItem(a, f)
 	err = a.each(f.turn, indexes, func(leaf *chain.Leaf, hash chain.Hash) error {
-		if len(b) > maxPage {
+		if out.size+len(b) > maxPage {
 			return errFull
 		}
-		if len(b) > start {
+		if b = out.next(b); shown > 0 {
 			b = append(b, ',')
 		}
 		shown++
