@@ -41,6 +41,7 @@ var (
 		"internal/access/oidc/oidctest": 0,
 		"internal/disk":                 0,
 		"internal/freeport":             0,
+		"internal/heapfloor":            0,
 		"internal/jsonkind":             0,
 		"internal/multibuffer":          0,
 		"internal/offheap":              0,

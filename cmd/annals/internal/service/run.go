@@ -142,6 +142,9 @@ func (s *Service) Close(ctx context.Context) error {
 }
 
 func (s *Service) close(ctx context.Context) error {
+	if s.releaseHeap != nil {
+		defer s.releaseHeap()
+	}
 	var errs []error
 	ended := func(what string, err error) {
 		if err != nil {

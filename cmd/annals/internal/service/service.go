@@ -36,6 +36,7 @@ import (
 	"annals/ingest/door"
 	"annals/internal/access"
 	"annals/internal/access/oidc"
+	"annals/internal/heapfloor"
 	"annals/ledger"
 	"annals/ledger/chain"
 	"annals/ledger/proof"
@@ -153,9 +154,16 @@ func (o *Options) defaults() {
 	}
 }
 
+// mostFloor bounds by how many bytes more than Go would let it the heap may grow before it
+// is collected: a 64th of the memory that the process may use.
+const mostFloor = 256 << 20
+
 // Service is a running service.
 type Service struct {
-	o    Options
+	o Options
+
+	releaseHeap func() // nil: this one only looks after its folder
+
 	dir  *datadir.Dir
 	lock io.Closer
 	keys *keys.Folder
@@ -196,7 +204,7 @@ type Service struct {
 // ctx bounds the starting, not the service.
 func Start(ctx context.Context, o Options) (*Service, error) {
 	o.defaults()
-	s := &Service{o: o}
+	s := &Service{o: o, releaseHeap: heapfloor.Keep(min(ledger.CacheOfMemory()/8, mostFloor))}
 	if err := s.start(ctx); err != nil {
 		err = s.line.denied(err)
 		stopCtx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
