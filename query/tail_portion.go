@@ -39,6 +39,9 @@ func (s *stream) portion(indexes []uint64) (n int, err error) {
 		err = s.reading(func() error { return p.read(indexes) })
 	}
 	*buffer = p.text
+	if err == nil {
+		err = s.hub.api.turns.apart(s.ctx)
+	}
 	if err != nil {
 		return 0, err
 	}

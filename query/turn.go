@@ -26,8 +26,10 @@ type turns struct {
 
 	mu     sync.Mutex
 	worked time.Duration // by all of them, since they last rested
-	seen   uint64        // was recorded …
-	when   time.Time     // … when it last rose
+	rate   float64       // of what is recorded, in a second, when it was last looked at …
+	seen   uint64        // … and so much had been …
+	when   time.Time     // … then
+	next   time.Time     // when the next portion of a tail may be sent
 }
 
 func newTurns(processors int) *turns {
@@ -39,18 +41,25 @@ func newTurns(processors int) *turns {
 // one waits for those that asked for their first turn before it, and hardly for any other.
 const quantum = time.Millisecond
 
-// How queries rest. For each so many that wait, and a millisecond of work, they rest for
-// a millisecond, and for three at the most: whatever comes, a quarter of what their turns
-// could do is done. As long as few are under way, as is usual, none rests.
+// How queries rest. For each so many that wait they rest for as long as was worked, and for
+// nine times as long at the most, where so many records a second come as make recording
+// busy; where fewer come, for as much less. So whatever comes, a tenth of what their turns
+// could do is done, and as long as few are under way, as is usual, none rests.
 const (
 	restEach    = 4
-	restMost    = 3
+	restMost    = 9
 	restLongest = 20 * time.Millisecond
-	// recordingFor is how long after something was recorded more is expected.
-	recordingFor = 100 * time.Millisecond
+	busyRate    = 500
+	// slice is how long a turn lasts while they rest in between, but for the first: whatever
+	// wakes to record meanwhile waits for no longer.
+	slice = quantum / 10
 	// firstOwing is for how much work those rest whose turn is their first: a page doesn't
 	// wait for what others have worked, unless there is nothing but pages.
 	firstOwing = 10 * quantum
+	// ratedEvery is how often it is looked how much is recorded.
+	ratedEvery = 50 * time.Millisecond
+	// portionsApart is ten times what the system takes for a portion of a tail.
+	portionsApart = 500 * time.Microsecond
 )
 
 // turn is one query's. It begins with the first piece of work, and is given back while
@@ -61,6 +70,7 @@ type turn struct {
 	of    *turns
 	held  bool
 	had   bool // one before this one
+	lasts time.Duration
 	since time.Time
 }
 
@@ -74,67 +84,91 @@ func (t *turn) pace() error {
 		return err
 	}
 	if t.held {
-		if time.Since(t.since) < quantum {
+		if time.Since(t.since) < t.lasts {
 			return nil
 		}
 		runtime.Gosched() // while it is held: those who get on here don't query
 		t.leave()
 	}
-	if err := t.of.take(t.ctx, t.had); err != nil {
+	lasts, err := t.of.take(t.ctx, t.had)
+	if err != nil {
 		return err
 	}
-	t.held, t.since = true, time.Now()
+	t.held, t.lasts, t.since = true, lasts, time.Now()
 	return nil
 }
 
-// take waits for a turn: in the order in which they ask, but that of those who ask again
-// no more than there are turns wait among those who ask for the first time.
-func (s *turns) take(ctx context.Context, again bool) error {
+// take waits for a turn, and returns how long it lasts: in the order in which they ask, but
+// that of those who ask again no more than there are turns wait among those who ask for the
+// first time.
+func (s *turns) take(ctx context.Context, again bool) (lasts time.Duration, err error) {
 	s.waiting.Add(1)
 	defer s.waiting.Add(-1)
 	if again {
 		if err := s.again.Acquire(ctx, 1); err != nil {
-			return err
+			return 0, err
 		}
 		defer s.again.Release(1)
 	}
 	if err := s.Acquire(ctx, 1); err != nil {
-		return err
+		return 0, err
 	}
-	if err := rest(ctx, s.owed(again)); err != nil {
+	owed, lasts := s.owed(again)
+	if err := rest(ctx, owed); err != nil {
 		s.Release(1)
-		return err
+		return 0, err
 	}
-	return nil
+	return lasts, nil
 }
 
-// owed is for how long whoever has just got a turn rests before using it. Nobody else has
-// it meanwhile.
-func (s *turns) owed(again bool) time.Duration {
+// owed is for how long whoever has just got a turn rests before using it, and how long it
+// lasts. Nobody else has it meanwhile.
+func (s *turns) owed(again bool) (owed, lasts time.Duration) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.worked < quantum || !again && s.worked < firstOwing {
-		return 0
-	}
-	worked := s.worked
-	s.worked = 0
-	if !s.recording() {
-		return 0
-	}
 	others := s.waiting.Load() - 1
-	return min(worked*time.Duration(min(others/restEach, restMost)), restLongest)
+	each := float64(min(others/restEach, restMost)) * s.busy(time.Now())
+	lasts = quantum
+	if again && each > 0 {
+		lasts = slice
+	}
+	if s.worked < slice || !again && s.worked < firstOwing {
+		return 0, lasts
+	}
+	owed = min(time.Duration(float64(s.worked)*each), restLongest)
+	s.worked = 0
+	return owed, lasts
 }
 
-// recording reports whether records come. Call it with s.mu held.
-func (s *turns) recording() bool {
+// busy is how busy recording is, from 0 to 1. Call it with s.mu held.
+func (s *turns) busy(now time.Time) float64 {
 	if s.recorded == nil {
-		return false
+		return 0
 	}
-	now := time.Now()
-	if n := s.recorded(); n != s.seen {
+	if passed := now.Sub(s.when); passed >= ratedEvery {
+		n := s.recorded()
+		if !s.when.IsZero() {
+			s.rate = float64(n-s.seen) / passed.Seconds()
+		}
 		s.seen, s.when = n, now
 	}
-	return now.Sub(s.when) < recordingFor
+	return min(s.rate/busyRate, 1)
+}
+
+// apart waits before a portion of a tail is sent that catches up: while records come, those
+// of all tails leave one after the other. A thousand that begin together would have the
+// system copy for a tenth of a second what nobody may read.
+func (s *turns) apart(ctx context.Context) error { return rest(ctx, s.wait(time.Now())) }
+
+func (s *turns) wait(now time.Time) time.Duration {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.next.Before(now) {
+		s.next = now
+	}
+	wait := s.next.Sub(now)
+	s.next = s.next.Add(time.Duration(s.busy(now) * float64(portionsApart)))
+	return wait
 }
 
 // rest waits, or until ctx ends.

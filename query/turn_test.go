@@ -158,35 +158,27 @@ func TestQueriesTakeTurns(t *testing.T) {
 	}
 }
 
-// TestQueriesRest: while records come and many queries are under way, those work for a
-// quarter of the time and no less; while none come, or few queries are under way, they
-// don't rest.
+// TestQueriesRest: while many records come and many queries are under way, those work for a
+// tenth of the time and no less, for more of it where fewer come; while none come, or few
+// queries are under way, they don't rest.
 func TestQueriesRest(t *testing.T) {
 	for name, c := range map[string]struct {
-		queries   int
-		recording bool
-		least     float64
-		most      float64
+		queries int
+		records int // a second
+		least   float64
+		most    float64
 	}{
-		"many, while records come": {64, true, 0.24, 0.27},
-		"many, and no records":     {64, false, 0.99, 1},
-		"some, while records come": {7, true, 0.49, 0.52},
-		"few, while records come":  {4, true, 0.99, 1},
+		"many, while many records come": {64, 1000, 0.09, 0.12},
+		"many, while records come":      {64, 100, 0.34, 0.39},
+		"many, and no records":          {64, 0, 0.99, 1},
+		"some, while many records come": {7, 1000, 0.49, 0.53},
+		"few, while many records come":  {4, 1000, 0.99, 1},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				all := newTurns(4) // two
 				began := time.Now()
-				if c.recording {
-					all.recorded = func() uint64 { return uint64(time.Since(began) / (10 * time.Millisecond)) }
-				} else {
-					all.recorded = func() uint64 { return 7 }
-					time.Sleep(time.Second)
-					all.owed(true) // it has seen the last one
-					all.worked = quantum
-					all.owed(true)
-					time.Sleep(time.Second)
-				}
+				all.recorded = func() uint64 { return 7 + uint64(time.Since(began).Seconds()*float64(c.records)) }
 				const lasts = 10 * time.Second
 				ctx, cancel := context.WithTimeout(t.Context(), lasts)
 				defer cancel()
@@ -197,9 +189,9 @@ func TestQueriesRest(t *testing.T) {
 						turn := &turn{ctx: ctx, of: all}
 						defer turn.leave()
 						for turn.pace() == nil {
-							time.Sleep(quantum)
+							time.Sleep(slice)
 							if ctx.Err() == nil { // else its turn began in the last moment
-								worked.Add(int64(quantum))
+								worked.Add(int64(slice))
 							}
 						}
 					})
@@ -223,7 +215,7 @@ func TestFirstTurn(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		all := newTurns(1)
 		began := time.Now()
-		all.recorded = func() uint64 { return uint64(time.Since(began) / (10 * time.Millisecond)) }
+		all.recorded = func() uint64 { return uint64(time.Since(began) / time.Millisecond) }
 		ctx, cancel := context.WithCancel(t.Context())
 		var worked atomic.Int64
 		var wg sync.WaitGroup
@@ -266,8 +258,9 @@ func TestFirstTurn(t *testing.T) {
 func TestRestEnds(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		all := newTurns(1)
-		n := uint64(0)
-		all.recorded = func() uint64 { n++; return n }
+		all.recorded = func() uint64 { return 1000 * uint64(time.Now().Unix()) }
+		all.busy(time.Now())
+		time.Sleep(time.Second)
 		all.worked = time.Hour
 		all.waiting.Store(64)
 		ctx, cancel := context.WithCancel(t.Context())
@@ -286,4 +279,92 @@ func TestRestEnds(t *testing.T) {
 			t.Error("the turn is kept")
 		}
 	})
+}
+
+// TestTurnsAreShort: while queries rest in between, whoever has had a turn has one of a
+// slice, so that what wakes to record waits for no longer; the first one is whole.
+func TestTurnsAreShort(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		for records, lasts := range map[uint64]time.Duration{0: quantum, 1000: slice} {
+			all := newTurns(1)
+			all.waiting.Store(64)
+			began := time.Now()
+			all.recorded = func() uint64 { return records * uint64(time.Since(began)/time.Second) }
+			all.busy(time.Now())
+			time.Sleep(time.Second)
+			turn := &turn{ctx: t.Context(), of: all}
+			for i, want := range []time.Duration{quantum, lasts, lasts} {
+				began, pieces := time.Now(), 0
+				for turn.pace() == nil && (pieces == 0 || turn.since.Equal(began)) {
+					if pieces == 0 {
+						began = turn.since
+					}
+					time.Sleep(slice / 2)
+					pieces++
+				}
+				if took := time.Duration(pieces) * slice / 2; took != want {
+					t.Errorf("of %d records a second: turn %d lasts %s, want %s", records, i, took, want)
+				}
+			}
+			turn.leave()
+		}
+	})
+}
+
+// TestTailsApart: while records come, the portions of tails that catch up leave one after
+// the other, and otherwise at once; whoever goes meanwhile doesn't wait.
+func TestTailsApart(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		for records, want := range map[uint64]time.Duration{0: 0, 250: 100 * portionsApart / 2, 1000: 100 * portionsApart} {
+			all := newTurns(1)
+			began := time.Now()
+			all.recorded = func() uint64 { return uint64(time.Since(began) * time.Duration(records) / time.Second) }
+			all.busy(time.Now())
+			time.Sleep(time.Second)
+			all.busy(time.Now())
+			sending := time.Now()
+			var wg sync.WaitGroup
+			for range 101 {
+				wg.Go(func() {
+					if err := all.apart(t.Context()); err != nil {
+						t.Error(err)
+					}
+				})
+			}
+			gone, cancel := context.WithCancel(t.Context())
+			cancel()
+			if err := all.apart(gone); records > 0 && err != nil && !errors.Is(err, context.Canceled) {
+				t.Error(err)
+			}
+			wg.Wait()
+			if took := time.Since(sending); took < want || took > want+portionsApart {
+				t.Errorf("of %d records a second: 101 portions took %s, want %s", records, took, want)
+			}
+		}
+	})
+}
+
+// TestPortionWaits: a tail that catches up doesn't send before others' portions have left.
+func TestPortionWaits(t *testing.T) {
+	s := serve(t, Options{})
+	s.fill("ws_7", 3)
+	s.settle()
+	const others = 300 * time.Millisecond
+	s.api.turns.mu.Lock()
+	began := time.Now()
+	s.api.turns.next = began.Add(others)
+	s.api.turns.mu.Unlock()
+	e := s.open("/v1/workspaces/ws_7/tail?after=00000000000000000000000000")
+	for entries := 0; entries < 3; {
+		h, err := e.hear()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if h.data == "" {
+			continue // where it begins
+		}
+		if entries++; entries == 1 && time.Since(began) < others {
+			t.Errorf("the first entry came after %s, %s before its time", time.Since(began), others-time.Since(began))
+		}
+	}
 }

@@ -3,6 +3,7 @@ package access
 import (
 	"context"
 	"errors"
+	"math/rand/v2"
 	"net/http"
 	"strings"
 	"time"
@@ -131,12 +132,13 @@ func (g *Gate) refused(r *http.Request, who *Principal, why error) {
 	}
 }
 
-// hold waits before somebody is told that they are beyond a limit.
+// hold waits before somebody is told that they are beyond a limit. Many who came together
+// are not told, and don't come again, together.
 func (g *Gate) hold(ctx context.Context, who string) {
 	if g.o.Hold <= 0 {
 		return
 	}
-	t := time.NewTimer(max(g.o.Hold, g.late.Of(who, g.o.Now())))
+	t := time.NewTimer(max(g.o.Hold, g.late.Of(who, g.o.Now())) + rand.N(g.o.Hold/2+1))
 	defer t.Stop()
 	select {
 	case <-t.C:

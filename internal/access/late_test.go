@@ -1,6 +1,7 @@
 package access
 
 import (
+	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"sync"
@@ -53,15 +54,44 @@ func TestToldSlowly(t *testing.T) {
 				})
 			}
 			time.Sleep(lasts / 2)
-			if code, took := ask(c.other, c.to); code != problem.RateLimited || took != time.Second {
+			if code, took := ask(c.other, c.to); code != problem.RateLimited || !aboutASecond(took) {
 				t.Errorf("another beside it: %s after %s", code, took)
 			}
 			wg.Wait()
 			if most := toldPerSecond * int((lasts+toldAfter)/time.Second); told > most || told < most/2 {
 				t.Errorf("%d were told in %s, want %d at the most", told, lasts, most)
 			}
-			if latest > toldAfter {
+			if latest > toldAfter+time.Second/2 {
 				t.Errorf("one was told after %s", latest)
+			}
+		}
+	})
+}
+
+// aboutASecond reports whether somebody was told after what these tests hold them for, and
+// what chance adds.
+func aboutASecond(took time.Duration) bool { return took >= time.Second && took <= 3*time.Second/2 }
+
+// TestToldApart: who came together is not told together.
+func TestToldApart(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g := mustGate(t, Options{Keys: mustBook(t, &disk{}), Hold: time.Second, Now: time.Now})
+		var mu sync.Mutex
+		told := map[time.Duration]int{}
+		var wg sync.WaitGroup
+		for i := range 500 {
+			wg.Go(func() {
+				began := time.Now()
+				g.hold(t.Context(), fmt.Sprint(i%100)) // no more of each than may be told at once
+				mu.Lock()
+				defer mu.Unlock()
+				told[time.Since(began).Truncate(50*time.Millisecond)]++
+			})
+		}
+		wg.Wait()
+		for after, n := range told {
+			if !aboutASecond(after) || n > 150 { // a tenth of 500 on average
+				t.Errorf("%d of 500 were told after %s", n, after)
 			}
 		}
 	})
