@@ -17,7 +17,6 @@ import (
 type ring struct {
 	mu     sync.Mutex
 	runs   []heldRun // one an append, in order, without a gap between them
-	count  int       // of the entries in them
 	weight int64
 	most   int64
 }
@@ -30,6 +29,9 @@ type heldRun struct {
 }
 
 func (r *heldRun) first() uint64 { return r.entries[0].Entry.Index }
+
+// end is the index of the entry that follows.
+func (r *heldRun) end() uint64 { return r.first() + uint64(len(r.entries)) }
 
 // What is held: so many bytes of memory at the most, and of those what is younger than
 // heldFor, by when whoever follows closely has come by, or is among the newest heldAtLeast,
@@ -66,19 +68,17 @@ func (r *ring) add(entries []chain.Folded, now time.Time) {
 	defer r.mu.Unlock()
 	r.runs = append(r.runs, run)
 	r.weight += run.weight
-	r.count += len(entries)
 	n := 0
-	for ; n < len(r.runs) && r.over(&r.runs[n], now); n++ {
+	for ; n < len(r.runs) && (r.weight > r.most || r.runs[n].old(&run)); n++ {
 		r.weight -= r.runs[n].weight
-		r.count -= len(r.runs[n].entries)
 		r.runs[n] = heldRun{} // the slice's array outlives its beginning
 	}
 	r.runs = r.runs[n:]
 }
 
-// over reports whether the oldest run is to be let go. Call it with r.mu held.
-func (r *ring) over(oldest *heldRun, now time.Time) bool {
-	return r.weight > r.most || now.Sub(oldest.at) > heldFor && r.count-len(oldest.entries) >= heldAtLeast
+// old reports whether a run is held for nobody any more when the newest one has come.
+func (r *heldRun) old(newest *heldRun) bool {
+	return newest.at.Sub(r.at) > heldFor && newest.end()-r.end() >= heldAtLeast
 }
 
 // forget lets go of payloads that were destroyed. Whoever reads a run meanwhile
@@ -94,7 +94,7 @@ func (r *ring) forget(gone []uint64) {
 		run := &r.runs[n]
 		first := run.first()
 		low, _ := slices.BinarySearch(gone, first)
-		high, _ := slices.BinarySearch(gone, first+uint64(len(run.entries)))
+		high, _ := slices.BinarySearch(gone, run.end())
 		if low == high {
 			continue
 		}

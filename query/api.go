@@ -240,10 +240,15 @@ func write(w http.ResponseWriter, mediaType string, body []byte) error {
 
 // writeStatus answers with a status of its own.
 func writeStatus(w http.ResponseWriter, status int, mediaType string, body []byte) error {
-	h := w.Header()
-	h.Set("Content-Type", mediaType)
-	h.Set("Content-Length", strconv.Itoa(len(body)))
-	w.WriteHeader(status)
+	writeHead(w, status, mediaType, len(body))
 	_, err := bytes.NewReader(body).WriteTo(w)
 	return err
+}
+
+// writeHead begins an answer whose body has so many bytes.
+func writeHead(w http.ResponseWriter, status int, mediaType string, size int) {
+	h := w.Header()
+	h.Set("Content-Type", mediaType)
+	h.Set("Content-Length", strconv.Itoa(size))
+	w.WriteHeader(status)
 }

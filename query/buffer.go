@@ -2,7 +2,6 @@ package query
 
 import (
 	"net/http"
-	"strconv"
 	"sync"
 )
 
@@ -52,19 +51,20 @@ func (o *body) next(b []byte) []byte {
 	if len(b) < pieceBytes-pieceSpare {
 		return b
 	}
-	*o.last = b
-	o.full, o.size = append(o.full, o.last), o.size+len(b)
+	o.seal(b)
 	return o.begin()
+}
+
+// seal ends the piece that is b.
+func (o *body) seal(b []byte) {
+	*o.last = b
+	o.full, o.size, o.last = append(o.full, o.last), o.size+len(b), nil
 }
 
 // write answers with the pieces, of which b is the last.
 func (o *body) write(w http.ResponseWriter, mediaType string, b []byte) error {
-	*o.last = b
-	o.full, o.size, o.last = append(o.full, o.last), o.size+len(b), nil
-	h := w.Header()
-	h.Set("Content-Type", mediaType)
-	h.Set("Content-Length", strconv.Itoa(o.size))
-	w.WriteHeader(http.StatusOK)
+	o.seal(b)
+	writeHead(w, http.StatusOK, mediaType, o.size)
 	for _, piece := range o.full {
 		if _, err := w.Write(*piece); err != nil {
 			return err

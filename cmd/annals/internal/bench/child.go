@@ -56,6 +56,21 @@ func (r *round) restart(ctx context.Context, rig *Rig) error {
 // publishTo publishes until the stream has the records; whether they are recorded
 // by then is left open.
 func publishTo(ctx context.Context, url string) error {
+	return publishing(ctx, url, func(p *ingest.Publisher) error {
+		records := load.New(seedRestart)
+		for range restartRecords {
+			record, workspace := records.Next(nil)
+			if _, err := p.PublishAsync(ctx, workspace, chain.OwnType, record); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+// publishing has a publisher of its own connected while publish runs, and returns once the
+// stream has what was published.
+func publishing(ctx context.Context, url string, publish func(*ingest.Publisher) error) error {
 	nc, err := nats.Connect(url, nats.CustomInboxPrefix("_INBOX"))
 	if err != nil {
 		return err
@@ -65,14 +80,7 @@ func publishTo(ctx context.Context, url string) error {
 	if err != nil {
 		return err
 	}
-	records := load.New(seedRestart)
-	for range restartRecords {
-		record, workspace := records.Next(nil)
-		if _, err := p.PublishAsync(ctx, workspace, chain.OwnType, record); err != nil {
-			return errors.Join(err, p.Close(ctx))
-		}
-	}
-	return p.Close(ctx)
+	return errors.Join(publish(p), p.Close(ctx))
 }
 
 // rebuild folds the stopped service's indexes anew, in a process of its own as an

@@ -18,7 +18,6 @@ import (
 	"annals/ledger/chain"
 
 	"github.com/go-json-experiment/json"
-	"github.com/nats-io/nats.go"
 )
 
 // latencyRate is how many records the mode Latency publishes in a second.
@@ -44,27 +43,21 @@ func Pace(ctx context.Context, in io.Reader, out io.Writer) error {
 	if err := orders(bufio.NewReader(in), &o); err != nil {
 		return err
 	}
-	nc, err := nats.Connect(o.NATS, nats.CustomInboxPrefix("_INBOX"))
-	if err != nil {
-		return err
-	}
-	defer nc.Close()
-	p, err := ingest.NewPublisher(nc, ingest.PublisherOptions{AsIs: true})
-	if err != nil {
-		return err
-	}
-	records := load.New(o.Seed)
-	began := time.Now().Add(10 * time.Millisecond)
-	if _, err = fmt.Fprintln(out, began.UnixNano()); err == nil {
+	return publishing(ctx, o.NATS, func(p *ingest.Publisher) error {
+		records := load.New(o.Seed)
+		began := time.Now().Add(10 * time.Millisecond)
+		if _, err := fmt.Fprintln(out, began.UnixNano()); err != nil {
+			return err
+		}
 		for i := range o.Records {
 			record, workspace := records.Next(nil)
 			sleepUntil(due(began, i))
-			if _, err = p.PublishAsync(ctx, workspace, chain.OwnType, record); err != nil {
-				break
+			if _, err := p.PublishAsync(ctx, workspace, chain.OwnType, record); err != nil {
+				return err
 			}
 		}
-	}
-	return errors.Join(err, p.Close(ctx))
+		return nil
+	})
 }
 
 // orders reads what a process is told.
@@ -142,6 +135,7 @@ func (r *Rig) publishElsewhere(ctx context.Context, o pacing) (began time.Time, 
 // that are numbered, by their ids.
 func recorded(ctx context.Context, l *ledger.Ledger, from uint64, number map[string]int) ([]time.Time, error) {
 	at := make([]time.Time, len(number))
+	var scanned activity.Keys
 	for left := len(number); left > 0; {
 		head, err := l.Wait(ctx, from)
 		now := time.Now()
@@ -157,11 +151,10 @@ func recorded(ctx context.Context, l *ledger.Ledger, from uint64, number map[str
 			}
 			keys := leaf.Keys
 			if keys == nil {
-				_, record := leaf.Record()
-				keys = new(activity.Keys)
-				if bad := activity.Scan(record, keys); bad != nil {
-					return nil, bad
+				if !leaf.Scan(&scanned) {
+					continue
 				}
+				keys = &scanned
 			}
 			if i, ok := number[keys.ID]; ok && at[i].IsZero() {
 				at[i] = now

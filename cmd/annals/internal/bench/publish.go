@@ -51,21 +51,10 @@ func (p *Published) Rate() float64 { return float64(p.Records) / p.Wall.Seconds(
 // publishes, and waits until they are durable in the stream, durable in the ledger
 // and in every index.
 func (r *Rig) Publish(ctx context.Context, mode Mode, seed uint64, n int, progress func(done, total int)) (Published, error) {
-	p, err := ingest.NewPublisher(r.nc, ingest.PublisherOptions{AsIs: true, Separate: mode == Single})
-	if err != nil {
-		return Published{}, err
-	}
 	out := Published{Records: n}
 	before, cpu, began := r.service.Ledger().Head(), processor(), time.Now()
-	switch mode {
-	case Await:
-		out.Took, err = r.await(ctx, p, seed, n)
-	case Latency:
-		out.Took, err = r.paced(ctx, seed, n)
-	default:
-		err = stream(ctx, p, load.New(seed), n, progress)
-	}
-	if err = errors.Join(err, p.Close(ctx)); err != nil {
+	var err error
+	if out.Took, err = r.publish(ctx, mode, seed, n, progress); err != nil {
 		return out, err
 	}
 	// Marks and seeds may have come between; they only make the wait longer.
@@ -80,6 +69,23 @@ func (r *Rig) Publish(ctx context.Context, mode Mode, seed uint64, n int, progre
 	}
 	out.Wall, out.CPU = time.Since(began), processor()-cpu
 	return out, nil
+}
+
+// publish publishes, and returns once the stream has all of it.
+func (r *Rig) publish(ctx context.Context, mode Mode, seed uint64, n int, progress func(done, total int)) (took []time.Duration, err error) {
+	if mode == Latency {
+		return r.paced(ctx, seed, n)
+	}
+	p, err := ingest.NewPublisher(r.nc, ingest.PublisherOptions{AsIs: true, Separate: mode == Single})
+	if err != nil {
+		return nil, err
+	}
+	if mode == Await {
+		took, err = r.await(ctx, p, seed, n)
+	} else {
+		err = stream(ctx, p, load.New(seed), n, progress)
+	}
+	return took, errors.Join(err, p.Close(ctx))
 }
 
 // stream publishes as fast as the publisher takes records.
