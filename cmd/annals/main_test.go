@@ -27,7 +27,8 @@ func TestMain(m *testing.M) {
 // TestScripts runs testdata/script. Beside the usual commands a script has:
 //
 //	server DIR [flag…]        serve on free ports; sets URL, NATS and PID
-//	stopserver                SIGTERM; the server must end with 0
+//	stopserver                SIGTERM; the server must end with 0. Nobody is at $URL and
+//	                          $NATS then: where it was another script's may be soon
 //	status CODE annals arg…   a command must end with this code
 //	witness DIR [flag…]       a witness at $WITNESS
 //	stopwitness               SIGTERM; the witness must end with 0
@@ -42,7 +43,9 @@ func TestScripts(t *testing.T) {
 		RequireUniqueNames:  true,
 		Setup: func(e *testscript.Env) error {
 			e.Setenv("HOME", e.WorkDir)
-			e.Setenv("WITNESS", fmt.Sprintf("127.0.0.1:%d", freeport.Find(t, 1)[0]))
+			ports := freeport.Find(t, 2)
+			e.Setenv("WITNESS", fmt.Sprintf("127.0.0.1:%d", ports[0]))
+			e.Setenv("NOBODY", fmt.Sprintf("127.0.0.1:%d", ports[1]))
 			samples, err := filepath.Abs("../../testdata/activity")
 			e.Setenv("SAMPLES", samples)
 			e.Setenv("IMPORTS", filepath.Join(filepath.Dir(samples), "imports"))
@@ -84,6 +87,8 @@ func scriptStop(ts *testscript.TestScript, neg bool, args []string) {
 		ts.Fatalf("usage: stopserver, after server")
 	}
 	ts.Check(s.terminate())
+	ts.Setenv("URL", "http://"+ts.Getenv("NOBODY"))
+	ts.Setenv("NATS", "nats://"+ts.Getenv("NOBODY"))
 }
 
 func scriptStatus(ts *testscript.TestScript, neg bool, args []string) {
